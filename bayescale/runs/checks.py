@@ -1,0 +1,195 @@
+"""Can these runs inform this law? Each check has a name, by which it can be lifted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from bayescale.errors import DesignError, InputError, Problem
+from bayescale.runs.roles import ROLES, SYMBOL_TO_ROLE
+from bayescale.runs.table import Runs
+
+COLLINEAR = 0.999  # correlation of log N and log D above which they count as proportional
+
+CHECKS = {
+    "few-points": "fewer distinct points than the law has parameters",
+    "constant-N": "every run has the same N",
+    "constant-D": "every run has the same D",
+    "constant-C": "every run has the same C",
+    "constant-U": "every run has the same U",
+    "constant-x": "every run has the same x",
+    "collinear": "D is proportional to a power of N",
+    "duplicate-rows": "rows that are the same in every input and in the loss",
+    "several-rows-per-run": "several rows of one training run",
+}
+
+
+def check_design(
+    runs: Runs, inputs: Sequence[str], n_parameters: int, law: str, allow: Collection[str] = ()
+) -> list[str]:
+    """Refuse runs that cannot inform the law, unless the check is lifted by name.
+
+    Parameters
+    ----------
+    runs
+        The runs.
+    inputs
+        Symbols of the law's inputs.
+    n_parameters
+        Number of parameters that must come from distinct points.
+    law
+        Name of the law, for the messages.
+    allow
+        Names of checks to lift.
+
+    Returns
+    -------
+    list of str
+        The checks that failed and were lifted, for the record.
+
+    Raises
+    ------
+    InputError
+        `allow` names an unknown check.
+    DesignError
+        All checks that failed and were not lifted.
+    """
+    unknown = sorted(set(allow) - set(CHECKS))
+    if unknown:
+        raise InputError(
+            Problem("allow", f"{unknown[0]!r} is not a check", remedy=f"checks are {', '.join(CHECKS)}")
+        )
+    found = [
+        *_duplicates(runs),
+        *_several_rows(runs),
+        *_few_points(runs, inputs, n_parameters, law),
+        *_constant(runs, inputs, law),
+        *_collinear(runs, inputs),
+    ]
+    refused = [problem for problem in found if problem.check not in allow]
+    if refused:
+        raise DesignError(refused)
+    return [problem.check for problem in found]
+
+
+def _place(runs: Runs, row: int) -> str:
+    return runs.places[row] if runs.places else f"row {row}"
+
+
+def _column(runs: Runs, symbol: str) -> str:
+    return runs.columns.get(SYMBOL_TO_ROLE[symbol], symbol)
+
+
+def _duplicates(runs: Runs) -> list[Problem]:
+    seen: dict[tuple, int] = {}
+    pairs = []
+    for row, key in enumerate(_row_keys(runs)):
+        first = seen.setdefault(key, row)
+        if first != row:
+            pairs.append((first, row))
+    if not pairs:
+        return []
+    shown = ", ".join(f"{_place(runs, b)} repeats {_place(runs, a)}" for a, b in pairs[:5])
+    more = f" and {len(pairs) - 5} more" if len(pairs) > 5 else ""
+    a = pairs[0][0]
+    values = ", ".join(f"{_column(runs, s)} = {v[a]:g}" for s, v in runs.inputs.items())
+    return [
+        Problem(
+            runs.source,
+            f"{len(pairs)} duplicate rows: {shown}{more} ({values}, loss = {runs.loss[a]:g})",
+            "a run counted twice makes the intervals too narrow",
+            "remove the copies",
+            "duplicate-rows",
+        )
+    ]
+
+
+def _row_keys(runs: Runs) -> list[tuple]:
+    numbers = np.column_stack([*runs.inputs.values(), runs.loss])
+    labels = zip(*runs.labels.values(), strict=True) if runs.labels else [()] * len(runs)
+    return [(*row, *label) for row, label in zip(numbers.tolist(), labels, strict=True)]
+
+
+def repeated_run_ids(runs: Runs) -> dict[str, int]:
+    """Run ids that have several rows, with their number of rows."""
+    if "run_id" not in runs.labels:
+        return {}
+    ids, counts = np.unique(runs.labels["run_id"], return_counts=True)
+    return {str(i): int(c) for i, c in zip(ids, counts, strict=True) if c > 1 and i}
+
+
+def _several_rows(runs: Runs) -> list[Problem]:
+    repeated = repeated_run_ids(runs)
+    if not repeated:
+        return []
+    name, count = next(iter(repeated.items()))
+    return [
+        Problem(
+            f"{runs.source}, column {runs.columns['run_id']!r}",
+            f"{len(repeated)} runs have several rows, such as {name!r} with {count}",
+            "checkpoints of one run are not independent: taken as independent, 90% intervals "
+            "covered the truth about a third of the time in simulation",
+            "keep the last row of each run with --where, or leave the column out with "
+            "--columns run_id=  if it does not name runs",
+            "several-rows-per-run",
+        )
+    ]
+
+
+def _few_points(runs: Runs, inputs: Sequence[str], n_parameters: int, law: str) -> list[Problem]:
+    points = len(np.unique(np.column_stack([runs[symbol] for symbol in inputs]), axis=0))
+    if points >= n_parameters:
+        return []
+    return [
+        Problem(
+            runs.source,
+            f"{points} distinct points in {', '.join(inputs)} for the {n_parameters} parameters of "
+            f"the law {law!r}",
+            "the answer would be the prior",
+            "give more runs, or fit a law with fewer parameters",
+            "few-points",
+        )
+    ]
+
+
+def _constant(runs: Runs, inputs: Sequence[str], law: str) -> list[Problem]:
+    problems = []
+    for symbol in inputs:
+        values = runs[symbol]
+        if np.ptp(values) > 0:
+            continue
+        meaning = ROLES[SYMBOL_TO_ROLE[symbol]].meaning
+        problems.append(
+            Problem(
+                f"{runs.source}, column {_column(runs, symbol)!r}",
+                f"{symbol} ({meaning}) is {values[0]:g} in every run",
+                f"how the loss depends on {symbol} cannot be seen",
+                f"add runs with other {symbol}" + (", or use --law power" if len(inputs) > 1 else ""),
+                f"constant-{symbol}",
+            )
+        )
+    return problems
+
+
+def _collinear(runs: Runs, inputs: Sequence[str]) -> list[Problem]:
+    if not {"N", "D"} <= set(inputs) or len(runs) < 3:
+        return []
+    log_n, log_d = np.log(runs.N), np.log(runs.D)
+    if np.ptp(log_n) == 0 or np.ptp(log_d) == 0:
+        return []
+    correlation = float(np.corrcoef(log_n, log_d)[0, 1])
+    if abs(correlation) <= COLLINEAR:
+        return []
+    slope = float(np.polyfit(log_n, log_d, 1)[0])
+    ratio = float(np.exp(np.mean(log_d - log_n)))
+    what = f"D is {ratio:.3g} N in every run" if abs(slope - 1) < 0.05 else f"D goes as N^{slope:.2f}"
+    return [
+        Problem(
+            runs.source,
+            f"{what} (correlation of log N and log D {correlation:.5f})",
+            "the effects of N and of D cannot be told apart, and no allocation can be computed",
+            "add runs with other D/N: two at a ratio 4 times larger or smaller already help",
+            "collinear",
+        )
+    ]

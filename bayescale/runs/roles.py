@@ -1,0 +1,178 @@
+"""Which column of a table plays which role: N, D, loss and the rest."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bayescale.errors import InputError, Problem
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role that a column may play.
+
+    Parameters
+    ----------
+    name
+        Its name in ``columns=`` and ``--columns``.
+    symbol
+        Its symbol in laws, results and `Runs`.
+    meaning
+        What the column holds, with its unit.
+    spellings
+        Column names recognised without being told, best first, compared without case and
+        punctuation.
+    """
+
+    name: str
+    symbol: str
+    meaning: str
+    spellings: tuple[str, ...] = ()
+
+
+ROLES: dict[str, Role] = {
+    role.name: role
+    for role in (
+        Role(
+            "params",
+            "N",
+            "parameters of the model",
+            ("params", "n", "nparams", "numparams", "parameters", "nparameters", "numparameters",
+             "parametercount", "paramcount", "modelsize", "modelparams", "totalparams"),
+        ),
+        Role(
+            "tokens",
+            "D",
+            "training tokens seen",
+            ("tokens", "d", "ntokens", "numtokens", "trainingtokens", "traintokens", "tokensseen",
+             "tokencount", "datasize", "numinputtokensseen"),
+        ),
+        Role(
+            "flops",
+            "C",
+            "training compute in FLOPs",
+            ("flops", "c", "flop", "compute", "trainingflops", "trainflops", "trainingcompute",
+             "totalflops"),
+        ),
+        Role("unique_tokens", "U", "unique training tokens",
+             ("uniquetokens", "u", "nuniquetokens", "uniqued")),
+        Role("x", "x", "the one input of a law of one variable", ("x",)),
+        Role(
+            "loss",
+            "loss",
+            "final loss of the run",
+            ("loss", "l", "finalloss", "valloss", "validationloss", "evalloss", "testloss",
+             "heldoutloss"),
+        ),
+        Role("loss_se", "loss_se", "standard error of the loss, in the unit of the loss",
+             ("lossse", "sel", "lossstderr", "lossstandarderror", "lossstderror")),
+        Role("group", "group", "label of a family of runs", ("group", "corpus", "dataset", "family")),
+        Role("seed", "seed", "random seed", ("seed", "randomseed")),
+        Role("run_id", "run_id", "label of the training run", ("runid", "run", "runname", "id")),
+    )
+}  # fmt: skip
+
+INPUT_ROLES = ("params", "tokens", "flops", "unique_tokens", "x")
+NUMERIC_ROLES = (*INPUT_ROLES, "loss", "loss_se")
+LABEL_ROLES = ("group", "seed", "run_id")
+SYMBOL_TO_ROLE = {role.symbol: role.name for role in ROLES.values()}
+
+
+def plain(name: str) -> str:
+    """The name without case and punctuation."""
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def nearest(name: str, candidates: Sequence[str]) -> str:
+    """``"; did you mean 'x'?"`` for the nearest candidate, or an empty string."""
+    by_plain = {plain(candidate): candidate for candidate in candidates}
+    close = difflib.get_close_matches(plain(name), list(by_plain), n=1, cutoff=0.5)
+    return f"; did you mean {by_plain[close[0]]!r}?" if close else ""
+
+
+def resolve(
+    columns: Sequence[str], mapping: Mapping[str, str | None] | None, source: str
+) -> dict[str, str]:
+    """Decide which column plays which role.
+
+    Parameters
+    ----------
+    columns
+        Names of the table's columns.
+    mapping
+        The user's choice, role to column; an empty column means that the role is not used.
+    source
+        What to call the table in messages.
+
+    Returns
+    -------
+    dict
+        Role to column, for the roles that are there.
+
+    Raises
+    ------
+    InputError
+        Unknown role, a column that is not there, or two columns that could play a role.
+    """
+    mapping = dict(mapping or {})
+    problems = []
+    for role, column in mapping.items():
+        if role not in ROLES:
+            problems.append(
+                Problem(
+                    "columns",
+                    f"{role!r} is not a role{nearest(role, list(ROLES))}",
+                    remedy=f"roles are {', '.join(ROLES)}; write ROLE=COLUMN",
+                )
+            )
+        elif column and column not in columns:
+            problems.append(missing_column(role, column, columns, source))
+    if problems:
+        raise InputError(problems)
+    resolved = {}
+    taken = {column for column in mapping.values() if column}
+    for role in ROLES.values():
+        column = mapping[role.name] if role.name in mapping else _recognise(role, columns, taken, source)
+        if column:
+            resolved[role.name] = column
+    return resolved
+
+
+def missing_column(role: str, column: str, columns: Sequence[str], source: str) -> Problem:
+    """The problem of a named column that the table does not have."""
+    return Problem(
+        source,
+        f"there is no column {column!r} for {role}{nearest(column, columns)}",
+        remedy=f"the columns are {', '.join(map(repr, columns)) or 'none'}",
+    )
+
+
+def missing_role(role: str, columns: Sequence[str], source: str) -> Problem:
+    """The problem of a role that no column plays."""
+    candidates = [c for spelling in ROLES[role].spellings[:6] for c in [nearest(spelling, columns)] if c]
+    return Problem(
+        source,
+        f"no column holds {role} ({ROLES[role].meaning})"
+        + (candidates[0] if candidates else ""),
+        remedy=f"name it with --columns {role}=COLUMN (columns={{{role!r}: COLUMN}}); "
+        f"the columns are {', '.join(map(repr, columns)) or 'none'}",
+    )
+
+
+def _recognise(role: Role, columns: Sequence[str], taken: set[str], source: str) -> str | None:
+    found = [c for c in columns if c not in taken and plain(c) in role.spellings]
+    exact = [c for c in found if c == role.name]
+    if exact:
+        return exact[0]
+    if len(found) > 1:
+        raise InputError(
+            Problem(
+                source,
+                f"{' and '.join(map(repr, found))} could each hold {role.name} ({role.meaning})",
+                remedy=f"choose with --columns {role.name}={found[0]} "
+                f"(columns={{{role.name!r}: {found[0]!r}}})",
+            )
+        )
+    return found[0] if found else None
