@@ -1,0 +1,48 @@
+"""The scaling laws, one file each; `LAWS` lists them."""
+
+from __future__ import annotations
+
+import importlib
+
+from bayescale.errors import InputError, Problem
+from bayescale.laws.base import ClosedFormOptimum, Law, Published
+from bayescale.laws.chinchilla import Chinchilla
+from bayescale.laws.coupled import Coupled
+from bayescale.laws.power import Power
+
+LAWS: dict[str, type[Law]] = {
+    law.name: law
+    for law in (
+        Chinchilla,
+        Coupled,
+        Power,
+    )
+}
+
+__all__ = ["LAWS", "Chinchilla", "ClosedFormOptimum", "Coupled", "Law", "Power", "Published", "get_law"]
+
+
+def get_law(law: str | type[Law]) -> type[Law]:
+    """Return a law's class from its name, from ``"module:Class"``, or from the class itself.
+
+    Raises
+    ------
+    InputError
+        There is no such law.
+    """
+    if isinstance(law, type) and issubclass(law, Law):
+        return law
+    if law in LAWS:
+        return LAWS[law]
+    if isinstance(law, str) and ":" in law:
+        module, _, name = law.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise InputError(
+                Problem("law", f"{law!r} cannot be loaded: {error}", remedy="write module:Class")
+            ) from None
+        return get_law(found)
+    raise InputError(
+        Problem("law", f"{law!r} is not a law", remedy=f"use one of {', '.join(LAWS)}, or module:Class")
+    )

@@ -1,0 +1,100 @@
+"""What a law is: the paper's equation, its parameters as fields, and the coordinates of its prior."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from bayescale.parameters import Coordinate, Parameter, parameters
+from bayescale.priors import Reference
+
+Inputs = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published fit of a law: a key, its source with table or equation, and the values."""
+
+    key: str
+    source: str
+    values: Mapping[str, float]
+
+
+class Law(eqx.Module):
+    """A scaling law; subclass it in one file, and list it in ``bayescale/laws/__init__.py``.
+
+    A law's fields are its parameters in the units of the paper, each declared with
+    `bayescale.parameters.parameter`. One object is one law; a posterior is the same class with axes
+    (chains, draws) on every field, and the library maps over them.
+
+    The subclass gives, as class variables,
+
+    ``name``
+        what follows ``--law``;
+    ``title``
+        a few words;
+    ``equation``
+        the equation in LaTeX;
+    ``source``
+        paper and equation number;
+    ``inputs``
+        symbols of the columns it needs, such as ``("N", "D")``; the loss must fall in each;
+    ``coordinates``
+        what the prior is on (`Coordinate`), in the sampler's order;
+    ``published``
+        published fits (`Published`), may be empty;
+
+    and the methods below.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    equation: ClassVar[str]
+    source: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]]
+    coordinates: ClassVar[tuple[Coordinate, ...]]
+    published: ClassVar[tuple[Published, ...]] = ()
+
+    @abstractmethod
+    def loss(self, x: Inputs) -> Float[Array, "..."]:
+        """Return the loss at the inputs, a mapping of symbol to array."""
+
+    @classmethod
+    @abstractmethod
+    def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Self:
+        """Return the law that has these coordinates, for a data set with this reference."""
+
+    @abstractmethod
+    def to_coordinates(self, reference: Reference) -> dict[str, Any]:
+        """Return the coordinates of this law: the inverse of `from_coordinates`."""
+
+    @classmethod
+    def parameters(cls) -> tuple[Parameter, ...]:
+        """Return the parameters, in order."""
+        return parameters(cls)
+
+    @classmethod
+    def from_published(cls, key: str) -> Self:
+        """Return the published fit with this key."""
+        for fit in cls.published:
+            if fit.key == key:
+                return cls(**fit.values)
+        known = ", ".join(fit.key for fit in cls.published) or "none"
+        raise KeyError(f"law {cls.name!r} has no published fit {key!r}; there are: {known}")
+
+
+class ClosedFormOptimum(eqx.Module):
+    """The ability of a law of N and D to say its compute-optimal split in closed form."""
+
+    @abstractmethod
+    def optimum(self, flops: Any, flops_per_parameter_token: Any) -> tuple[Any, Any]:
+        """Return N and D of the lowest loss under C = k N D."""
+
+    @abstractmethod
+    def allocation_exponents(self) -> dict[str, Any]:
+        """Return a and b of N_opt ~ C^a, D_opt ~ C^b."""

@@ -1,0 +1,150 @@
+"""Law + priors + noise -> one NumPyro model, with the data as its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from bayescale.errors import InputError, Problem
+from bayescale.laws import Law
+from bayescale.noise import Noise
+from bayescale.parameters import Coordinate
+from bayescale.priors import Prior
+from bayescale.runs import Runs
+
+SIZE_CLASSES = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
+NEAR = np.log(3.0)  # runs within this distance of the centre, in log of the product of the inputs
+
+
+class Data(NamedTuple):
+    """What a compiled program sees of a data set: runs padded to a size class, and its reference.
+
+    Parameters
+    ----------
+    inputs
+        Symbol to values, each of shape (size,).
+    log_loss, relative_se
+        Observed log losses and their known standard errors, shape (size,).
+    weight
+        1 for a run, 0 for padding, shape (size,).
+    reference
+        Name to number: geometric mean of each input, and ``low_loss``.
+    """
+
+    inputs: Mapping[str, Any]
+    log_loss: Any
+    relative_se: Any
+    weight: Any
+    reference: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which law and noise, and the priors that differ from theirs; hashable, so programs are kept."""
+
+    law: type[Law]
+    noise: type[Noise]
+    priors: tuple[tuple[str, Prior], ...] = ()
+
+    @property
+    def coordinates(self) -> tuple[Coordinate, ...]:
+        """All coordinates, of the law and then of the noise, with the priors in force."""
+        chosen = dict(self.priors)
+        return tuple(
+            Coordinate(c.name, chosen.get(c.name, c.prior), c.symbol, c.meaning, c.unit)
+            for c in (*self.law.coordinates, *self.noise.coordinates)
+        )
+
+    def build(self, coordinates: Mapping[str, Any], reference: Mapping[str, Any]) -> tuple[Law, Noise]:
+        """Return the law and the noise that have these coordinates."""
+        law = self.law.from_coordinates(coordinates, reference)
+        return law, self.noise.from_coordinates(coordinates)
+
+    def __call__(self, data: Data) -> None:
+        """The NumPyro model: a site for each coordinate, and ``log_loss`` for the runs."""
+        import numpyro
+
+        coordinates = {
+            c.name: numpyro.sample(c.name, c.prior.distribution(data.reference))
+            for c in self.coordinates
+        }
+        law, noise = self.build(coordinates, data.reference)
+        with numpyro.plate("runs", data.log_loss.shape[0]), numpyro.handlers.scale(scale=data.weight):
+            observed = noise.distribution(jnp.log(law.loss(data.inputs)), data.relative_se)
+            numpyro.sample("log_loss", observed, obs=data.log_loss)
+
+
+def model_spec(
+    law: type[Law], noise: type[Noise], priors: Mapping[str, Prior] | None = None
+) -> ModelSpec:
+    """Return the model of a law and a noise, with some priors replaced.
+
+    Raises
+    ------
+    InputError
+        A prior is given for a coordinate that the model does not have, or is not a `Prior`.
+    """
+    spec = ModelSpec(law, noise, tuple(sorted((priors or {}).items())))
+    names = [c.name for c in spec.coordinates]
+    for name, prior in spec.priors:
+        if name not in names:
+            raise InputError(
+                Problem("priors", f"{name!r} is not a coordinate of {law.name} with {noise.name} noise",
+                        remedy=f"coordinates are {', '.join(names)}")
+            )  # fmt: skip
+        if not isinstance(prior, Prior):
+            raise InputError(
+                Problem("priors", f"the prior of {name!r} is {prior!r}",
+                        remedy="give a bayescale.priors.Prior, such as LogNormal(0.3, 0.4)")
+            )  # fmt: skip
+    return spec
+
+
+def reference_of(runs: Runs, inputs: tuple[str, ...]) -> dict[str, float]:
+    """Return the numbers of the data set that priors and coordinates refer to.
+
+    The geometric mean of each input, and ``low_loss``: the lowest tenth of the losses of the runs
+    whose product of inputs is within a factor of 3 of its geometric mean (of the three nearest runs
+    if none is).
+    """
+    logs = {symbol: np.log(runs[symbol]) for symbol in inputs}
+    distance = np.abs(sum(column - column.mean() for column in logs.values()))
+    near = distance <= max(NEAR, np.sort(distance)[:3][-1])
+    reference = {symbol: float(np.exp(column.mean())) for symbol, column in logs.items()}
+    return reference | {"low_loss": float(np.quantile(runs.loss[near], 0.1))}
+
+
+def size_class(n: int) -> int:
+    """Return the number of rows to which `n` runs are padded."""
+    return next((size for size in SIZE_CLASSES if n <= size), n)
+
+
+def data_of(runs: Runs, inputs: tuple[str, ...]) -> Data:
+    """Pad the runs to their size class; padding repeats the reference and has weight 0."""
+    reference = reference_of(runs, inputs)
+    padding = size_class(len(runs)) - len(runs)
+
+    def pad(column: np.ndarray, value: float) -> np.ndarray:
+        return np.concatenate([column, np.full(padding, value)]).astype(np.float64)
+
+    return Data(
+        inputs={symbol: pad(runs[symbol], reference[symbol]) for symbol in inputs},
+        log_loss=pad(np.log(runs.loss), np.log(reference["low_loss"])),
+        relative_se=pad(runs.relative_se, 0.0),
+        weight=pad(np.ones(len(runs)), 0.0),
+        reference={name: np.float64(value) for name, value in reference.items()},
+    )
+
+
+def prior_draws(
+    spec: ModelSpec, reference: Mapping[str, float], count: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Return independent prior draws of every coordinate, each of shape (count,)."""
+    generator = np.random.default_rng(seed)
+    return {
+        c.name: c.prior.quantile(generator.uniform(size=count), reference) for c in spec.coordinates
+    }
