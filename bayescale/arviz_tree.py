@@ -1,0 +1,78 @@
+"""A posterior as ArviZ wants it: groups, dimensions, and the quantities that it compares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bayescale.posterior import Posterior
+
+if TYPE_CHECKING:
+    import xarray
+
+STATISTICS = {
+    "diverging": "diverging",
+    "energy": "energy",
+    "num_steps": "n_steps",
+    "accept_prob": "acceptance_rate",
+    "step_size": "step_size",
+    "reached_max_treedepth": "reached_max_treedepth",
+}  # ours to ArviZ's; its diagnose() looks for these names
+
+
+def to_arviz(posterior: Posterior, seed: int = 0) -> xarray.DataTree:
+    """Return a DataTree of a posterior; see `Posterior.to_arviz`."""
+    import arviz_base
+
+    prior_law, prior_noise = posterior.prior(seed=seed)
+    likelihood, replicated, prior_replicated = _predictive(posterior, prior_law, prior_noise, seed)
+    groups: dict[str, dict[str, Any]] = {
+        "posterior": {**posterior.parameters, **posterior.derived},
+        "prior": {
+            p.name: np.asarray(getattr(source, p.name))[None]
+            for source in (prior_law, prior_noise)
+            for p in source.parameters()
+        },
+        "posterior_predictive": {"log_loss": replicated},
+        "prior_predictive": {"log_loss": prior_replicated[None]},
+        "log_likelihood": {"log_loss": likelihood},
+        "sample_stats": {
+            **{theirs: posterior.stats[ours] for ours, theirs in STATISTICS.items()},
+            "lp": -posterior.stats["potential"],
+        },
+        "observed_data": {"log_loss": np.log(posterior.runs.loss)},
+        "constant_data": {s: posterior.runs[s] for s in posterior.spec.law.inputs},
+    }
+    names = list(posterior.runs.inputs)
+    dims = {"log_loss": ["run"]} | dict.fromkeys(names, ["run"])
+    coords = {"run": np.arange(len(posterior.runs))}
+    return arviz_base.from_dict(groups, coords=coords, dims=dims, name=posterior.spec.law.name)
+
+
+def _predictive(
+    posterior: Posterior, prior_law: Any, prior_noise: Any, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log likelihood and replicated log losses of the runs, and prior replicates."""
+    inputs = {symbol: posterior.runs[symbol] for symbol in posterior.spec.law.inputs}
+    observed, se = np.log(posterior.runs.loss), posterior.runs.relative_se
+
+    def log_loss(law: Any) -> Any:
+        return jnp.log(law.loss(inputs))
+
+    def likelihood(law: Any, noise: Any) -> Any:
+        return noise.distribution(log_loss(law), se).log_prob(observed)
+
+    law, noise = posterior.flat_law(), posterior.flat_noise()
+    with jax.enable_x64(True):
+        log_likelihood = np.asarray(jax.jit(jax.vmap(likelihood))(law, noise))
+        means = [np.asarray(jax.jit(jax.vmap(log_loss))(draws)) for draws in (law, prior_law)]
+    generator = np.random.default_rng(seed)
+    replicated, prior_replicated = (
+        mean + jax.tree.map(lambda field: field[:, None], scatter).scatter(generator, se)
+        for mean, scatter in zip(means, (noise, prior_noise), strict=True)
+    )
+    shape = (*posterior.shape, len(posterior.runs))
+    return log_likelihood.reshape(shape), replicated.reshape(shape), prior_replicated

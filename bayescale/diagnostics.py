@@ -1,0 +1,284 @@
+"""Can the draws be trusted, and can the runs answer at all? Verdicts as data, then as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from bayescale.model import ModelSpec
+from bayescale.runs import Runs
+
+Severity = Literal["note", "warn", "failed"]
+
+RHAT_LIMIT = 1.01
+RHAT_FAILED = 1.05
+ESS_PER_CHAIN = 100
+ESS_PER_CHAIN_FAILED = 10
+DIVERGENT_SHARE_FAILED = 0.01
+ENERGY_WARN, ENERGY_FAILED = 0.3, 0.2
+SATURATED_SHARE = 0.05
+PRIOR_SHARE = 0.9
+BOUNDARY = 0.02
+TAIL = (0.05, 0.95)  # quantiles whose effective sample size is the "tail" one
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One finding: a code, how bad it is, what it says and what to do."""
+
+    code: str
+    severity: Severity
+    sentence: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.code}: {self.sentence}" + (f" {self.advice}" if self.advice else "")
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """What the sampler's statistics and the design say about a fit.
+
+    Parameters
+    ----------
+    verdict
+        ``"ok"``, ``"warn"`` or ``"failed"``: the worst of the verdicts.
+    verdicts
+        All findings, worst first.
+    rhat_max
+        Largest rank-normalised split R-hat of all coordinates; NaN where it does not exist.
+    ess_bulk_min, ess_tail_min
+        Smallest bulk and tail effective sample sizes.
+    divergences
+        Divergent transitions after warm-up, of all chains.
+    steps_mean
+        Mean leapfrog steps a draw.
+    """
+
+    verdict: Literal["ok", "warn", "failed"]
+    verdicts: tuple[Verdict, ...]
+    rhat_max: float
+    ess_bulk_min: float
+    ess_tail_min: float
+    divergences: int
+    steps_mean: float
+
+    @property
+    def codes(self) -> list[str]:
+        """Codes of the verdicts that are warnings or failures."""
+        return [v.code for v in self.verdicts if v.severity != "note"]
+
+    def to_json(self) -> dict[str, Any]:
+        """The diagnostics as plain data."""
+        return asdict(self) | {"codes": self.codes}
+
+    def __str__(self) -> str:
+        head = (
+            f"sampling {self.verdict}: R-hat at most {self.rhat_max:.3f}, ESS at least "
+            f"{self.ess_bulk_min:.0f} (bulk) and {self.ess_tail_min:.0f} (tail), "
+            f"{self.divergences} divergences"
+        )
+        return "\n".join([head, *(f"  {verdict}" for verdict in self.verdicts)])
+
+
+def diagnose(
+    spec: ModelSpec,
+    coordinates: Mapping[str, np.ndarray],
+    stats: Mapping[str, np.ndarray],
+    runs: Runs,
+    reference: Mapping[str, float],
+) -> Diagnostics:
+    """Judge a fit from its draws, its sampler statistics and its runs.
+
+    Parameters
+    ----------
+    spec
+        The model.
+    coordinates, stats
+        Draws of the coordinates and statistics of the sampler, axes (chains, draws).
+    runs
+        The runs that were fitted.
+    reference
+        The numbers that the priors refer to.
+
+    Returns
+    -------
+    Diagnostics
+        Figures and verdicts.
+    """
+    from arviz_stats.base import array_stats
+
+    axes = {"chain_axis": 0, "draw_axis": 1}
+    rhat = {n: float(array_stats.rhat(d, **axes)) for n, d in coordinates.items()}
+    bulk = {n: float(array_stats.ess(d, method="bulk", **axes)) for n, d in coordinates.items()}
+    tail = {n: float(array_stats.ess(d, method="tail", prob=TAIL, **axes)) for n, d in coordinates.items()}
+    finite = all(np.isfinite(d).all() for d in (*coordinates.values(), stats["energy"]))
+    verdicts = [
+        *([] if finite else [_NOT_FINITE]),
+        *_divergences(stats),
+        *_mixing(rhat, bulk, tail, chains=stats["energy"].shape[0]),
+        *_energy(stats["energy"]),
+        *_tree_depth(stats),
+        *_prior_dominated(spec, coordinates, reference),
+        *_boundary(coordinates),
+        *_design(spec, runs),
+    ]
+    order = {"failed": 0, "warn": 1, "note": 2}
+    verdicts.sort(key=lambda v: order[v.severity])
+    worst = verdicts[0].severity if verdicts else "note"
+    return Diagnostics(
+        verdict="ok" if worst == "note" else worst,
+        verdicts=tuple(verdicts),
+        rhat_max=_worst(rhat, max),
+        ess_bulk_min=_worst(bulk, min),
+        ess_tail_min=_worst(tail, min),
+        divergences=int(stats["diverging"].sum()),
+        steps_mean=float(stats["num_steps"].mean()),
+    )
+
+
+_NOT_FINITE = Verdict(
+    "not-finite", "failed", "some draws or energies are not finite.", "Check the runs for extreme values."
+)
+
+
+def _worst(values: Mapping[str, float], choose: Any) -> float:
+    """The worst value; NaN if any is NaN, since a diagnostic that does not exist is a failure."""
+    return float("nan") if any(np.isnan(v) for v in values.values()) else choose(values.values())
+
+
+def _divergences(stats: Mapping[str, np.ndarray]) -> list[Verdict]:
+    count, total = int(stats["diverging"].sum()), stats["diverging"].size
+    if not count:
+        return []
+    return [
+        Verdict(
+            "divergences",
+            "failed" if count / total > DIVERGENT_SHARE_FAILED else "warn",
+            f"{count} of {total} transitions diverged, so the draws may miss a part of the posterior.",
+            "Fit a simpler law, or give narrower priors or more runs.",
+        )
+    ]
+
+
+def _mixing(
+    rhat: Mapping[str, float], bulk: Mapping[str, float], tail: Mapping[str, float], chains: int
+) -> list[Verdict]:
+    verdicts = []
+    worst = max(rhat, key=lambda n: np.nan_to_num(rhat[n], nan=np.inf))
+    if not rhat[worst] <= RHAT_LIMIT:
+        verdicts.append(
+            Verdict(
+                "rhat",
+                "warn" if rhat[worst] <= RHAT_FAILED else "failed",
+                f"R-hat of {worst} is {rhat[worst]:.3f}, above {RHAT_LIMIT}: the chains disagree.",
+                "Sample more draws; if it stays, the posterior has several modes.",
+            )
+        )
+    for code, sizes in (("ess-bulk", bulk), ("ess-tail", tail)):
+        least = min(sizes, key=lambda n: np.nan_to_num(sizes[n], nan=-np.inf))
+        if not sizes[least] >= ESS_PER_CHAIN * chains:
+            verdicts.append(
+                Verdict(
+                    code,
+                    "warn" if sizes[least] >= ESS_PER_CHAIN_FAILED * chains else "failed",
+                    f"the {code[4:]} effective sample size of {least} is {sizes[least]:.0f}, below "
+                    f"{ESS_PER_CHAIN * chains}.",
+                    "Sample more draws (--draws).",
+                )
+            )
+    return verdicts
+
+
+def _energy(energy: np.ndarray) -> list[Verdict]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bfmi = np.mean(np.diff(energy, axis=1) ** 2, axis=1) / np.var(energy, axis=1)
+    least = float(bfmi.min())
+    if least >= ENERGY_WARN:
+        return []
+    return [
+        Verdict(
+            "energy",
+            "warn" if least >= ENERGY_FAILED else "failed",
+            f"the energy (E-BFMI {least:.2f}, below {ENERGY_WARN}) moves too slowly for the tails.",
+            "Sample more draws, or give narrower priors.",
+        )
+    ]
+
+
+def _tree_depth(stats: Mapping[str, np.ndarray]) -> list[Verdict]:
+    share = float(stats["reached_max_treedepth"].mean(axis=1).max())
+    if share <= SATURATED_SHARE:
+        return []
+    return [
+        Verdict("tree-depth", "warn", f"{share:.0%} of a chain's trees stopped at the largest depth.",
+                "The draws are right but few; sample more of them.")
+    ]  # fmt: skip
+
+
+def _prior_dominated(
+    spec: ModelSpec, coordinates: Mapping[str, np.ndarray], reference: Mapping[str, float]
+) -> list[Verdict]:
+    """Coordinates whose posterior is hardly narrower than their prior."""
+    found = []
+    for c in spec.coordinates:
+        posterior = np.quantile(coordinates[c.name], [0.05, 0.95])
+        ratio = float(np.ptp(posterior) / np.ptp(c.prior.quantile([0.05, 0.95], reference)))
+        if ratio > PRIOR_SHARE:
+            found.append((c, ratio))
+    return [
+        Verdict(
+            "prior-dominated",
+            "note" if c.name == "nu" else "warn",
+            f"{c.name} ({c.meaning}) is the prior: the runs narrowed it to {min(ratio, 1):.0%} of the "
+            "prior's width.",
+            "Do not report it as a finding; add runs that inform it.",
+        )
+        for c, ratio in found
+    ]
+
+
+def _boundary(coordinates: Mapping[str, np.ndarray]) -> list[Verdict]:
+    if "share_E" not in coordinates or np.quantile(coordinates["share_E"], 0.05) > BOUNDARY:
+        return []
+    return [
+        Verdict(
+            "E-at-boundary",
+            "warn",
+            "E, the irreducible loss, cannot be told from 0.",
+            "Forecasts far beyond the data depend on the prior of E; add runs with lower loss.",
+        )
+    ]
+
+
+def _design(spec: ModelSpec, runs: Runs) -> list[Verdict]:
+    verdicts = []
+    for symbol in spec.law.inputs:
+        values = runs[symbol]
+        scales, decades = len(np.unique(values)), float(np.log10(values.max() / values.min()))
+        if scales < 4 or decades < 1:
+            verdicts.append(
+                Verdict(
+                    "few-scales",
+                    "warn",
+                    f"{symbol} has {scales} distinct values over {decades:.2f} decades, little to see an "
+                    "exponent with.",
+                    f"Add runs with other {symbol}.",
+                )
+            )
+    if {"N", "D"} <= set(spec.law.inputs) and not any(np.ptp(runs[s]) == 0 for s in ("N", "D")):
+        correlation = float(np.corrcoef(np.log(runs.N), np.log(runs.D))[0, 1])
+        if abs(correlation) > 0.97:
+            verdicts.append(
+                Verdict(
+                    "collinear-design",
+                    "warn",
+                    f"log N and log D have correlation {correlation:.3f}: the design hardly tells "
+                    "their effects apart.",
+                    "Add runs with other tokens per parameter before trusting the allocation.",
+                )
+            )
+    return verdicts

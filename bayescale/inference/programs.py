@@ -1,0 +1,128 @@
+"""Compiled programs: made once for a model and a size class, kept for the process and the next.
+
+Two things are kept in the private cache folder: the traced program (`jax.export`), which spares the
+next process the tracing, and what XLA compiled from it (JAX's persistent compilation cache).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import jaxlib
+import numpy as np
+import numpyro
+from jax.experimental.compilation_cache import compilation_cache
+
+from bayescale.cache import cache_folder, write_atomically
+from bayescale.inference.geometry import Whitening
+from bayescale.model import Data, ModelSpec
+
+for _type in (Data, Whitening):
+    jax.export.register_namedtuple_serialization(_type, serialized_name=f"bayescale.{_type.__name__}")
+
+_programs: dict[Any, Callable[..., Any]] = {}
+
+
+Request = tuple[Callable[..., Any], tuple[Any, ...], tuple[Any, ...]]
+
+
+def programs(*requests: Request) -> list[Callable[..., Any]]:
+    """Return each requested function, compiled; what is missing is compiled side by side.
+
+    Parameters
+    ----------
+    requests
+        Triples (function, static, arguments): ``function(*static, *arguments)`` is compiled for
+        arguments of these shapes. `static` holds the model and further hashable settings. The
+        functions take and return arrays in dicts, tuples, `Data` and `Whitening`.
+    """
+    shapes = [jax.tree.map(_shape, arguments) for _, _, arguments in requests]
+    keys = [_key(f, static, s) for (f, static, _), s in zip(requests, shapes, strict=True)]
+    missing = [i for i, key in enumerate(keys) if key not in _programs]
+    if missing:
+        with persistent_cache(), ThreadPoolExecutor(len(missing)) as pool:
+            lowered = []
+            for i in missing:  # tracing holds Python's lock, so it is done in turn
+                exported = _exported(*requests[i][:2], shapes[i], keys[i])
+                lowered.append(pool.submit(_compile, exported, shapes[i]))
+            for i, result in zip(missing, lowered, strict=True):
+                _programs[keys[i]] = result.result()
+    return [_programs[key] for key in keys]
+
+
+def _shape(array: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(np.shape(array), np.asarray(array).dtype)
+
+
+def _key(function: Callable[..., Any], static: tuple[Any, ...], shapes: Any) -> Any:
+    leaves, tree = jax.tree.flatten(shapes)
+    signature = tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
+    return function.__module__, function.__qualname__, static, tree, signature
+
+
+def _compile(exported: jax.export.Exported, shapes: Any) -> Callable[..., Any]:
+    with jax.enable_x64(True):  # the setting belongs to a thread
+        return jax.jit(exported.call).lower(*shapes).compile()
+
+
+def _exported(function: Callable[..., Any], static: tuple, shapes: tuple, key: Any) -> Any:
+    """Trace the function, or read what an earlier process traced."""
+    path = _exported_path(static[0], key)
+    if path is not None and path.is_file():
+        return jax.export.deserialize(bytearray(path.read_bytes()))
+    traced = jax.export.export(jax.jit(lambda *arguments: function(*static, *arguments)))(*shapes)
+    if path is not None:
+        with contextlib.suppress(OSError):  # a full disk costs the next process some seconds only
+            write_atomically(path, bytes(traced.serialize()))
+    return traced
+
+
+def _exported_path(spec: ModelSpec, key: Any) -> Path | None:
+    """Where the traced program is kept; None for laws from elsewhere, whose code may change."""
+    types = (spec.law, spec.noise, *(type(prior) for _, prior in spec.priors))
+    folder = cache_folder()
+    if folder is None or any(t.__module__.partition(".")[0] != "bayescale" for t in types):
+        return None
+    (folder / "programs").mkdir(exist_ok=True, mode=0o700)
+    identity = repr((key, jax.default_backend(), _versions(), _source_hash()))
+    return folder / "programs" / f"{hashlib.sha256(identity.encode()).hexdigest()}.jaxexport"
+
+
+def _versions() -> tuple[str, ...]:
+    return jax.__version__, jaxlib.__version__, numpyro.__version__
+
+
+@lru_cache(maxsize=1)
+def _source_hash() -> str:
+    """Hash of this package's source, so that changed code never meets an old program."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parents[1]
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def persistent_cache() -> Iterator[None]:
+    """Keep what is compiled inside in the private folder, unless the user keeps it elsewhere."""
+    folder = cache_folder()
+    if folder is None or jax.config.jax_compilation_cache_dir is not None:
+        yield
+        return
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = {name: getattr(jax.config, name) for name in names}
+    jax.config.update(names[0], str(folder / "jax"))
+    jax.config.update(names[1], 0.1)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()

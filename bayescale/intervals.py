@@ -1,0 +1,120 @@
+"""Intervals from draws, and numbers printed to the digits that their uncertainty allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bayescale.errors import InputError, Problem
+
+DEFAULT_LEVEL = 0.9
+
+
+def check_level(level: float) -> float:
+    """Return the level if it is the mass of an interval, else raise `InputError`."""
+    if not 0 < level < 1:
+        raise InputError(
+            Problem("level", f"the level is {level:g}", "it is the mass of an interval, above 0 and below 1",
+                    "write 0.9 for 90% intervals")
+        )  # fmt: skip
+    return float(level)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Median, equal-tailed interval, mean and sd of some draws."""
+
+    median: float
+    lower: float
+    upper: float
+    mean: float
+    sd: float
+
+    @classmethod
+    def of(cls, draws: ArrayLike, level: float = DEFAULT_LEVEL) -> Interval:
+        """Summarise draws of any shape; `level` is the mass between lower and upper.
+
+        Examples
+        --------
+        >>> Interval.of([1.0, 2.0, 3.0], level=0.5)
+        Interval(median=2.0, lower=1.5, upper=2.5, mean=2.0, sd=1.0)
+        """
+        values = np.asarray(draws, dtype=np.float64).ravel()
+        tail = (1 - check_level(level)) / 2
+        lower, median, upper = np.quantile(values, [tail, 0.5, 1 - tail])
+        sd = float(values.std(ddof=1)) if values.size > 1 else 0.0
+        return cls(float(median), float(lower), float(upper), float(values.mean()), sd)
+
+    def to_json(self) -> dict[str, float]:
+        """The five numbers by name."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        median, lower, upper = self.strings()
+        return f"{median} ({lower} to {upper})"
+
+    def strings(self) -> tuple[str, str, str]:
+        """Median, lower and upper end as text, to the digits that the uncertainty allows."""
+        exponent, decimals = self._scale()
+        numbers = (self.median, self.lower, self.upper)
+        texts = [f"{value / 10.0**exponent:.{decimals}f}" for value in numbers]
+        suffix = f"e{exponent}" if exponent else ""
+        return tuple(text + suffix for text in texts)  # type: ignore[return-value]
+
+    def offsets(self) -> str:
+        """Median with offsets, such as ``18.6 (+5.1/-3.9)``."""
+        median, up, down, exponent = self._offsets()
+        return f"{median} (+{up}/-{down})" + (f"e{exponent}" if exponent else "")
+
+    def latex(self) -> str:
+        """Median with offsets, in LaTeX without the dollar signs."""
+        median, up, down, exponent = self._offsets()
+        text = f"{median}^{{+{up}}}_{{-{down}}}"
+        return f"{text} \\times 10^{{{exponent}}}" if exponent else text
+
+    def _offsets(self) -> tuple[str, str, str, int]:
+        """Median, distance up and distance down as text, and the power of ten of all three."""
+        exponent, decimals = self._scale()
+        median, lower, upper = (
+            round(value / 10.0**exponent, decimals) for value in (self.median, self.lower, self.upper)
+        )
+        numbers = (median, upper - median, median - lower)
+        return (*(f"{value:.{decimals}f}" for value in numbers), exponent)  # type: ignore[return-value]
+
+    def _scale(self) -> tuple[int, int]:
+        """Power of ten to divide by, and decimals to print."""
+        size = max(abs(self.median), abs(self.lower), abs(self.upper))
+        if size == 0 or not math.isfinite(size):
+            return 0, 0
+        magnitude = math.floor(math.log10(abs(self.median) or size))
+        if float(f"{abs(self.median):.2e}") >= 10.0 ** (magnitude + 1):
+            magnitude += 1  # 9.996e9 is printed as 1.00e10
+        exponent = magnitude if not -3 <= magnitude < 5 else 0
+        offsets = [abs(end - self.median) for end in (self.lower, self.upper)]
+        smallest = min((offset for offset in offsets if offset > 0), default=0.0)
+        if smallest == 0:
+            return exponent, max(0, 3 - (magnitude - exponent))
+        return exponent, max(0, _last_digit(smallest) + exponent)
+
+
+def _last_digit(uncertainty: float) -> int:
+    """Decimals at which an uncertainty shows one digit (355 to 949) or two (the rest)."""
+    exponent = math.floor(math.log10(uncertainty))
+    leading = uncertainty / 10.0**exponent
+    return -exponent + (0 if 3.55 <= leading < 9.5 else 1) - (1 if leading >= 9.5 else 0)
+
+
+def flat(draws: ArrayLike) -> np.ndarray:
+    """Draws of shape (chains, draws, ...) with the first two axes joined."""
+    array = np.asarray(draws)
+    return array.reshape(-1, *array.shape[2:])
+
+
+def summarise(draws: Mapping[str, Any], level: float) -> dict[str, Interval]:
+    """The interval of each quantity."""
+    return {name: Interval.of(values, level) for name, values in draws.items()}

@@ -1,0 +1,175 @@
+"""A posterior: draws of a law and of a noise model, with the runs and everything that made them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from bayescale.diagnostics import Diagnostics, diagnose
+from bayescale.errors import FailedFitError
+from bayescale.intervals import DEFAULT_LEVEL, Interval, flat, summarise
+from bayescale.laws import ClosedFormOptimum, Law
+from bayescale.model import ModelSpec, prior_draws
+from bayescale.noise import Noise
+from bayescale.parameters import Parameter
+from bayescale.runs import Runs
+from bayescale.tables import Column, Table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import xarray
+
+Draws = dict[str, np.ndarray]
+
+DERIVED = (
+    Parameter("a", "a", "exponent of C in the optimal N"),
+    Parameter("b", "b", "exponent of C in the optimal D"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Draws of a law given runs; made by `bayescale.fit` or read by `bayescale.load`.
+
+    Parameters
+    ----------
+    law
+        The law, every field an array of shape (chains, draws): ``posterior.law.alpha``.
+    noise
+        The noise model, likewise.
+    coordinates
+        Draws of what was sampled, in the sampler's coordinates.
+    stats
+        Sampler statistics: ``diverging``, ``energy``, ``num_steps``, ``accept_prob``, ``potential``,
+        ``step_size``, ``reached_max_treedepth``; shape (chains, draws).
+    spec
+        Law, noise and priors.
+    runs
+        The runs that were fitted.
+    reference
+        The numbers of the data set that priors refer to.
+    provenance
+        What made this posterior: versions, seed, settings, data hash, lifted checks, seconds.
+    """
+
+    law: Law
+    noise: Noise
+    coordinates: Mapping[str, np.ndarray]
+    stats: Mapping[str, np.ndarray]
+    spec: ModelSpec
+    runs: Runs
+    reference: Mapping[str, float]
+    provenance: Mapping[str, Any]
+
+    @cached_property
+    def diagnostics(self) -> Diagnostics:
+        """Figures and verdicts on the sampling and the design."""
+        return diagnose(self.spec, self.coordinates, self.stats, self.runs, self.reference)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of chains and of draws in each."""
+        chains, draws = self.stats["energy"].shape
+        return chains, draws
+
+    @property
+    def parameters(self) -> Draws:
+        """Parameters of the law and of the noise, name to draws of shape (chains, draws)."""
+        return {
+            p.name: np.asarray(getattr(source, p.name))
+            for source in (self.law, self.noise)
+            for p in source.parameters()
+        }
+
+    @cached_property
+    def derived(self) -> Draws:
+        """What follows from the parameters: the allocation exponents a and b, where they exist."""
+        if not isinstance(self.law, ClosedFormOptimum):
+            return {}
+        return {name: np.asarray(v) for name, v in self.law.allocation_exponents().items()}
+
+    def summary(self, level: float = DEFAULT_LEVEL) -> dict[str, Interval]:
+        """Return the interval of every parameter and derived quantity."""
+        return summarise({**self.parameters, **self.derived}, level)
+
+    def require_sound(self, allow_failed: bool = False) -> None:
+        """Raise `FailedFitError` if the sampling failed, unless told otherwise."""
+        if self.diagnostics.verdict == "failed" and not allow_failed:
+            failures = [v for v in self.diagnostics.verdicts if v.severity == "failed"]
+            raise FailedFitError(
+                "the sampling of this fit failed, so it gives no answers:\n"
+                + "\n".join(f"  {v}" for v in failures)
+                + "\nTo see answers all the same: --allow failed-sampling (allow_failed=True)."
+            )
+
+    def prior(self, count: int = 4000, seed: int = 0) -> tuple[Law, Noise]:
+        """Return draws of the law and the noise from the prior, every field of shape (count,)."""
+        with jax.enable_x64(True):
+            draws = prior_draws(self.spec, self.reference, count, seed)
+            law, noise = self.spec.build(draws, self.reference)
+            return jax.tree.map(np.asarray, (law, noise))
+
+    def flat_law(self) -> Law:
+        """Return the law with chains and draws joined into one axis."""
+        return jax.tree.map(flat, self.law)
+
+    def flat_noise(self) -> Noise:
+        """Return the noise model with chains and draws joined into one axis."""
+        return jax.tree.map(flat, self.noise)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the posterior as netCDF, atomically; `bayescale.load` reads it.
+
+        Raises
+        ------
+        InputError
+            The folder is not there or cannot be written.
+        """
+        from bayescale.storage import save
+
+        return save(self, path)
+
+    def to_arviz(self, seed: int = 0) -> xarray.DataTree:
+        """Return an ArviZ DataTree, on which ``az.summary``, ``az.loo`` and the plots work.
+
+        Groups: posterior, prior, posterior_predictive, prior_predictive, log_likelihood, sample_stats,
+        observed_data, constant_data. Log likelihood and predictive draws are of **log loss**.
+
+        Parameters
+        ----------
+        seed
+            Seed of the predictive and prior draws.
+        """
+        from bayescale.arviz_tree import to_arviz
+
+        return to_arviz(self, seed)
+
+    def table(self, level: float = DEFAULT_LEVEL) -> Table:
+        """Return the table of parameters and derived quantities, as it goes into a paper."""
+        summary = self.summary(level)
+        declared = [*self.spec.law.parameters(), *self.spec.noise.parameters(), *DERIVED]
+        rows = tuple(
+            ((p.name, p.symbol), summary[p.name], p.unit.replace("loss", self.runs.loss_unit), p.meaning)
+            for p in declared
+            if p.name in summary
+        )
+        caption = (
+            f"Posterior of the {self.spec.law.title} with {self.spec.noise.name} noise on log loss, "
+            f"{len(self.runs)} runs: median and {level:.0%} interval."
+        )
+        columns = (Column("parameter"), Column(f"median and {level:.0%} interval"))
+        return Table(caption, (*columns, Column("unit"), Column("meaning")), rows)
+
+    def text(self, level: float = DEFAULT_LEVEL) -> str:
+        """Return the summary and the verdicts as text."""
+        table = self.table(level)
+        return "\n".join([table.caption, table.text(), str(self.diagnostics)])
+
+    def __repr__(self) -> str:
+        return self.text()

@@ -1,0 +1,204 @@
+"""Save and load posteriors as netCDF: atomically, and without anything that can run code."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescale import priors as prior_types
+from bayescale.errors import InputError, Problem
+from bayescale.laws import LAWS, Law, get_law
+from bayescale.model import model_spec
+from bayescale.noise import get_noise
+from bayescale.posterior import Posterior
+from bayescale.priors import Prior
+from bayescale.runs import Runs
+
+if TYPE_CHECKING:
+    import xarray
+
+FORMAT = 1
+SAMPLE_AXES = ("chain", "draw")
+
+
+def save(posterior: Posterior, path: str | Path) -> Path:
+    """Write a posterior; see `Posterior.save`."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError(
+            Problem(str(path), f"there is no folder {str(path.parent)!r}", remedy="make it first")
+        )
+    try:
+        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+    except OSError as error:
+        raise InputError(Problem(str(path), f"it cannot be written: {error.strerror}")) from None
+    try:
+        to_tree(posterior).to_netcdf(part, engine="h5netcdf")
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.chmod(part, 0o666 & ~_umask())
+        os.replace(part, path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:
+    """Read a posterior that `Posterior.save` wrote.
+
+    Parameters
+    ----------
+    path
+        The netCDF file. Read files of people you trust only: HDF5 readers are not safe against
+        hostile files.
+    law
+        The law's class, or ``"module:Class"``, if it is not one of the package's own: a file never
+        decides what code is loaded.
+
+    Returns
+    -------
+    Posterior
+        As it was saved, draws and runs bit for bit.
+
+    Raises
+    ------
+    InputError
+        No such file, not a posterior, or a law that the package does not have.
+    """
+    import xarray
+
+    if not Path(path).is_file():
+        raise InputError(
+            Problem(str(path), "there is no such file", remedy="save a fit with -o FIT.nc first")
+        )
+    try:
+        with xarray.open_datatree(path, engine="h5netcdf") as tree:
+            return from_tree(tree.load(), str(path), law)
+    except (OSError, KeyError, ValueError, json.JSONDecodeError) as error:
+        raise InputError(
+            Problem(str(path), f"it is not a bayescale fit that can be read ({error})",
+                    remedy="give a file that  bayescale fit ... -o FIT.nc  wrote")
+        ) from None  # fmt: skip
+
+
+def to_tree(posterior: Posterior) -> xarray.DataTree:
+    """Return the posterior as a DataTree of arrays, its history as JSON text in the attributes."""
+    import xarray
+
+    runs = posterior.runs
+
+    def draws(group: Any) -> xarray.Dataset:
+        return xarray.Dataset({name: (SAMPLE_AXES, np.asarray(v)) for name, v in group.items()})
+
+    constant = {symbol: ("run", values) for symbol, values in runs.inputs.items()}
+    constant |= {f"label_{name}": ("run", values) for name, values in runs.labels.items()}
+    if runs.loss_se is not None:
+        constant["loss_se"] = ("run", runs.loss_se)
+    constant["place"] = ("run", np.asarray(runs.places, dtype=str))
+    history = {
+        "format": FORMAT,
+        "law": _class_name(posterior.spec.law),
+        "noise": posterior.spec.noise.name,
+        "priors": {
+            name: {"type": type(prior).__name__, **asdict(prior)}
+            for name, prior in posterior.spec.priors
+        },
+        "reference": dict(posterior.reference),
+        "runs": {
+            "loss_unit": runs.loss_unit,
+            "source": runs.source,
+            "columns": dict(runs.columns),
+            "where": runs.where,
+            "n_left_out": runs.n_left_out,
+        },
+        "provenance": dict(posterior.provenance),
+    }
+    root = xarray.Dataset(attrs={"bayescale": json.dumps(history)})
+    return xarray.DataTree.from_dict(
+        {
+            "/": root,
+            "posterior": draws(posterior.parameters),
+            "coordinates": draws(posterior.coordinates),
+            "sample_stats": draws(posterior.stats),
+            "observed_data": xarray.Dataset({"loss": ("run", runs.loss)}),
+            "constant_data": xarray.Dataset(constant),
+        }
+    )
+
+
+def _class_name(law: type[Law]) -> str:
+    return law.name if LAWS.get(law.name) is law else f"{law.__module__}:{law.__qualname__}"
+
+
+def from_tree(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -> Posterior:
+    """Return the posterior that `to_tree` made this tree from."""
+    history = json.loads(tree.attrs["bayescale"])
+    if history["format"] > FORMAT:
+        raise InputError(
+            Problem(source, f"its format is {history['format']} and this version reads up to {FORMAT}",
+                    remedy="update bayescale")
+        )  # fmt: skip
+    law_class = _trusted_law(history["law"], source, law)
+    noise_class = get_noise(history["noise"])
+    group = {name: _arrays(tree[name]) for name in tree.children}
+    parameters, constant = group["posterior"], group["constant_data"]
+    runs = Runs(
+        loss=group["observed_data"]["loss"],
+        inputs={symbol: constant[symbol] for symbol in ("N", "D", "C", "U", "x") if symbol in constant},
+        loss_se=constant.get("loss_se"),
+        labels={
+            name.removeprefix("label_"): values.astype(str)
+            for name, values in constant.items()
+            if name.startswith("label_")
+        },
+        places=tuple(constant["place"].astype(str)),
+        **history["runs"],
+    )
+    return Posterior(
+        law=law_class(**{p.name: parameters[p.name] for p in law_class.parameters()}),
+        noise=noise_class(**{p.name: parameters[p.name] for p in noise_class.parameters()}),
+        coordinates=group["coordinates"],
+        stats=group["sample_stats"],
+        spec=model_spec(law_class, noise_class, _priors(history["priors"])),
+        runs=runs,
+        reference=history["reference"],
+        provenance=history["provenance"],
+    )
+
+
+def _arrays(node: xarray.DataTree) -> dict[str, np.ndarray]:
+    return {str(name): variable.to_numpy() for name, variable in node.data_vars.items()}
+
+
+def _trusted_law(saved: str, source: str, given: type[Law] | str | None) -> type[Law]:
+    if given is not None:
+        law = get_law(given)
+        if saved not in (law.name, f"{law.__module__}:{law.__qualname__}"):
+            raise InputError(Problem(source, f"it is a fit of {saved!r}, not of {law.name!r}"))
+        return law
+    if saved in LAWS:
+        return LAWS[saved]
+    raise InputError(
+        Problem(source, f"it is a fit of the law {saved!r}, which is not one of the package's",
+                "a file does not decide what code is loaded",
+                f"give the law: --law {saved} (law=...)")
+    )  # fmt: skip
+
+
+def _priors(saved: dict[str, dict[str, Any]]) -> dict[str, Prior]:
+    known = {cls.__name__: cls for cls in (prior_types.LogNormal, prior_types.Beta, prior_types.ShiftedGamma)}
+    return {name: known[values.pop("type")](**values) for name, values in saved.items()}
