@@ -1,0 +1,70 @@
+"""All figures of a fit as files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bayescale.cache import write_atomically
+from bayescale.errors import InputError, Problem
+from bayescale.intervals import DEFAULT_LEVEL
+from bayescale.plots.chain_ranks import plot_ranks
+from bayescale.plots.loss_and_compute import plot_loss
+from bayescale.plots.optimal_allocation import plot_allocation
+from bayescale.plots.prior_and_posterior import plot_prior_posterior
+from bayescale.plots.runs_and_fit import plot_runs
+from bayescale.plots.style import house_style
+from bayescale.posterior import Posterior
+
+FORMATS = ("png", "pdf")
+
+
+def save_plots(
+    posterior: Posterior, folder: str | Path, level: float = DEFAULT_LEVEL, held_out: Any = None
+) -> list[Path]:
+    """Write every figure of a fit as PNG and PDF, and return the paths.
+
+    Parameters
+    ----------
+    posterior
+        The fit.
+    folder
+        Where to; made if it is not there.
+    level
+        Mass of the intervals.
+    held_out
+        Runs that were not fitted, for the figure of loss against compute.
+    """
+    figures: dict[str, Callable[[], Any]] = {
+        "runs_and_fit": lambda: plot_runs(posterior, level=level),
+        "loss_and_compute": lambda: plot_loss(posterior, level=level, held_out=held_out),
+        "prior_and_posterior": lambda: plot_prior_posterior(posterior),
+        "chain_ranks": lambda: plot_ranks(posterior),
+    }
+    if set(posterior.spec.law.inputs) == {"N", "D"} and posterior.diagnostics.verdict != "failed":
+        figures["optimal_allocation"] = lambda: plot_allocation(posterior, level=level)
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(Problem(str(folder), f"it cannot be made: {error.strerror}")) from None
+    return [path for name, draw in figures.items() for path in _write(name, draw, folder)]
+
+
+def _write(name: str, draw: Callable[[], Any], folder: Path) -> list[Path]:
+    from matplotlib import pyplot
+
+    axes = np.atleast_1d(np.asarray(draw(), dtype=object)).ravel()
+    paths = []
+    for form in FORMATS:
+        buffer = io.BytesIO()
+        with house_style():
+            axes[0].figure.savefig(buffer, format=form)
+        paths.append(folder / f"{name}.{form}")
+        write_atomically(paths[-1], buffer.getvalue())
+    pyplot.close(axes[0].figure)
+    return paths

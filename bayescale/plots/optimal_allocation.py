@@ -1,0 +1,90 @@
+"""The optimal allocation against compute, beside the published rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from bayescale.allocation import allocate
+from bayescale.intervals import DEFAULT_LEVEL, Interval
+from bayescale.laws import LAWS, ClosedFormOptimum
+from bayescale.plots.style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    REFERENCE_LINES,
+    beyond_region,
+    house_style,
+    log_range,
+    new_axes,
+)
+from bayescale.posterior import Posterior
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_allocation(
+    posterior: Posterior, axes: Any = None, level: float = DEFAULT_LEVEL, decades: float = 3.0
+) -> tuple[Axes, Axes]:
+    """Plot optimal N, and tokens per parameter there, against compute.
+
+    The lines beside the band are the optima of the published Chinchilla fits, and 20 tokens per
+    parameter.
+
+    Parameters
+    ----------
+    posterior
+        The fit of a law of N and D.
+    axes
+        Two axes to draw on; new ones if None.
+    level
+        Mass of the bands.
+    decades
+        How far beyond the largest run to go.
+
+    Returns
+    -------
+    tuple of Axes
+        Optimal parameters, tokens per parameter.
+    """
+    with house_style():
+        left, right = new_axes(1, 2, height=3.0, width=7.4) if axes is None else axes
+        runs = posterior.runs
+        budgets = log_range(runs.C.min(), runs.C.max() * 10**decades, 120)
+        best = allocate(posterior, budgets, level=level, allow_failed=True)
+        _band(left, budgets, best.intervals["N"], level)
+        _band(right, budgets, best.intervals["tokens_per_parameter"], level)
+        left.scatter(runs.C, runs.N, s=8, color=GREY, alpha=0.45, lw=0, label="runs")
+        right.scatter(runs.C, runs.D / runs.N, s=8, color=GREY, alpha=0.45, lw=0)
+        _published(left, right, budgets, best.flops_per_parameter_token)
+        left.set(ylabel="optimal parameters N", title="Optimal size")
+        right.set(ylabel="tokens per parameter D/N", title="Optimal tokens per parameter")
+        for ax in (left, right):
+            ax.set(xscale="log", yscale="log", xlabel="training FLOPs C")
+            ax.set_xlim(budgets[0], budgets[-1])
+            beyond_region(ax, runs.C.max())
+        left.legend(loc="lower right")
+        return left, right
+
+
+def _band(ax: Axes, budgets: np.ndarray, intervals: tuple[Interval, ...], level: float) -> None:
+    lower, upper = [i.lower for i in intervals], [i.upper for i in intervals]
+    ax.fill_between(budgets, lower, upper, color=BLUE, alpha=0.3, lw=0, label=f"this fit, {level:.0%}")
+    ax.plot(budgets, [i.median for i in intervals], color=BLUE)
+
+
+def _published(left: Axes, right: Axes, budgets: np.ndarray, factor: float) -> None:
+    law = LAWS["chinchilla"]
+    for fit, style in zip(law.published, REFERENCE_LINES, strict=False):
+        point = law.from_published(fit.key)
+        assert isinstance(point, ClosedFormOptimum)
+        with jax.enable_x64(True):
+            N, D = map(np.asarray, point.optimum(budgets, factor))
+        name = fit.source.split(",")[0]
+        left.plot(budgets, N, color=ORANGE, ls=style, lw=1.1, label=name)
+        right.plot(budgets, D / N, color=ORANGE, ls=style, lw=1.1)
+    left.plot(budgets, np.sqrt(budgets / factor / 20), color=GREY, ls=REFERENCE_LINES[2], lw=1.1, label="D = 20 N")
+    right.axhline(20, color=GREY, ls=REFERENCE_LINES[2], lw=1.1)

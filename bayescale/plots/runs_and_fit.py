@@ -1,0 +1,133 @@
+"""The runs with the fitted law, and the residuals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from bayescale.allocation import allocate
+from bayescale.intervals import DEFAULT_LEVEL
+from bayescale.plots.style import BLUE, GREY, ORANGE, house_style, log_range, new_axes
+from bayescale.posterior import Posterior
+from bayescale.prediction import law_loss
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GRID = 60
+
+
+def plot_runs(
+    posterior: Posterior, axes: Any = None, level: float = DEFAULT_LEVEL
+) -> tuple[Axes, Axes]:
+    """Plot the runs with the fitted law, and the residuals of log loss against compute.
+
+    For a law of N and D the left panel is their plane: runs coloured by loss, contours of the law's
+    median in the same colours, and the compute-optimal line. For a law of one variable it is loss
+    against that variable with the interval.
+
+    Parameters
+    ----------
+    posterior
+        The fit.
+    axes
+        Two axes to draw on; new ones if None.
+    level
+        Mass of the intervals.
+
+    Returns
+    -------
+    tuple of Axes
+        Surface (or curve), residuals.
+    """
+    with house_style():
+        left, right = new_axes(1, 2, height=3.0, width=7.4) if axes is None else axes
+        if set(posterior.spec.law.inputs) == {"N", "D"}:
+            _surface(posterior, left)
+        else:
+            _curve(posterior, left, level)
+        _residuals(posterior, right, level)
+        return left, right
+
+
+def _surface(posterior: Posterior, ax: Axes) -> None:
+    runs = posterior.runs
+    N = log_range(runs.N.min() / 1.3, runs.N.max() * 1.3, GRID)
+    D = log_range(runs.D.min() / 1.3, runs.D.max() * 1.3, GRID)
+    grid_n, grid_d = np.meshgrid(N, D)
+    surface = np.median(law_loss(_thinned(posterior), {"N": grid_n.ravel(), "D": grid_d.ravel()}), axis=0)
+    low, high = runs.loss.min(), runs.loss.max()
+    levels = log_range(low, high, 10)
+    options = {"cmap": "viridis_r", "vmin": low, "vmax": high}
+    lines = ax.contour(N, D, surface.reshape(grid_n.shape), levels=levels, linewidths=0.9, **options)
+    ax.clabel(lines, fmt="%.2f", fontsize=6.5)
+    points = ax.scatter(runs.N, runs.D, c=runs.loss, s=16, edgecolor="white", lw=0.4, zorder=3, **options)
+    budgets = log_range(runs.C.min(), runs.C.max(), 50)
+    best = allocate(_thinned(posterior), budgets, allow_failed=True).draws
+    ax.plot(np.median(best["N"], axis=0), np.median(best["D"], axis=0), color=ORANGE, label="optimum")
+    ax.set(xscale="log", yscale="log", xlabel="parameters N", ylabel="training tokens D",
+           title=f"Runs and {posterior.spec.law.title}", xlim=(N[0], N[-1]), ylim=(D[0], D[-1]))  # fmt: skip
+    ax.legend(loc="lower right", handlelength=1.2)
+    bar = ax.figure.colorbar(points, ax=ax, pad=0.02, aspect=28)
+    bar.set_label(f"loss ({runs.loss_unit})")
+    bar.outline.set_visible(False)
+
+
+def _thinned(posterior: Posterior, draws: int = 100) -> Posterior:
+    """The posterior with fewer draws, enough for a median that a picture can show."""
+    from dataclasses import replace
+
+    step = max(1, posterior.shape[1] // (draws // posterior.shape[0]))
+    law, noise = jax.tree.map(lambda a: a[:, ::step], (posterior.law, posterior.noise))
+    return replace(posterior, law=law, noise=noise)
+
+
+def _curve(posterior: Posterior, ax: Axes, level: float) -> None:
+    from bayescale.prediction import predict
+
+    runs, name = posterior.runs, posterior.runs.columns.get("x", "x")
+    x = log_range(runs["x"].min(), runs["x"].max())
+    prediction = predict(posterior, x=x, kind="law", level=level, allow_failed=True)
+    lower, median, upper = (
+        [getattr(i, end) for i in prediction.intervals] for end in ("lower", "median", "upper")
+    )
+    ax.fill_between(x, lower, upper, color=BLUE, alpha=0.25, lw=0)
+    ax.plot(x, median, color=BLUE, label=f"law, {level:.0%}")
+    ax.scatter(runs["x"], runs.loss, s=14, color=GREY, zorder=3, label="runs")
+    ax.set(xscale="log", yscale="log", xlabel=name, ylabel=f"loss ({runs.loss_unit})",
+           title=f"Runs and {posterior.spec.law.title}")  # fmt: skip
+    ax.legend()
+
+
+def _residuals(posterior: Posterior, ax: Axes, level: float) -> None:
+    runs = posterior.runs
+    inputs = {symbol: runs[symbol] for symbol in posterior.spec.law.inputs}
+    fitted = np.median(law_loss(posterior, inputs), axis=0)
+    residuals = 100 * (np.log(runs.loss) - np.log(fitted))
+    two = {"N", "D"} <= set(runs.inputs)
+    horizontal = runs.C if two else inputs[posterior.spec.law.inputs[0]]
+    noise = posterior.flat_noise()
+    scatter = 100 * noise.scatter(np.random.default_rng(0), np.zeros(len(noise.sigma)))
+    tail = (1 - level) / 2
+    low, high = np.quantile(scatter, [tail, 1 - tail])
+    inside = np.mean((residuals >= low) & (residuals <= high))
+    ax.axhspan(low, high, color=BLUE, alpha=0.15, lw=0, label=f"{level:.0%} of the noise ({inside:.0%} of runs)")
+    ax.axhline(0, color=BLUE, lw=0.8)
+    if two:
+        from matplotlib.colors import LogNorm
+
+        colours = {"c": runs.D / runs.N, "cmap": "cividis", "norm": LogNorm()}
+    else:
+        colours = {"color": GREY}
+    points = ax.scatter(horizontal, residuals, s=14, zorder=3, edgecolor="white", lw=0.3, **colours)
+    if two:
+        bar = ax.figure.colorbar(points, ax=ax, pad=0.02, aspect=28)
+        bar.set_label("tokens per parameter D/N")
+        bar.outline.set_visible(False)
+    label = "training FLOPs C" if two else runs.columns.get("x", "x")
+    ax.set(xscale="log", xlabel=label, ylabel="residual of log loss (%)", title="Residuals")
+    edge = 1.25 * max(np.abs(residuals).max(), high)
+    ax.set_ylim(-edge, edge)
+    ax.legend(loc="upper right")

@@ -1,0 +1,66 @@
+"""What all figures share: colours, sizes, and how axes come in and go out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BLUE, ORANGE, GREEN, RED, GREY = "#2a6f97", "#d1731f", "#4f8f4a", "#a83246", "#6b7280"
+REFERENCE_LINES = ((0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
+WIDTH = 6.8  # inches, the text width of most papers
+
+STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "lines.linewidth": 1.4,
+    "pdf.fonttype": 42,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 200,
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Apply the style inside, and leave the user's own as it was."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        yield
+
+
+def new_axes(rows: int = 1, columns: int = 1, height: float = 2.9, width: float = WIDTH, **options: Any) -> Any:
+    """Axes of a new figure: one, or an array of them."""
+    from matplotlib import pyplot
+
+    _, axes = pyplot.subplots(rows, columns, figsize=(width, height), **options)
+    return axes
+
+
+def log_range(low: float, high: float, count: int = 200) -> np.ndarray:
+    """Values evenly spaced in the logarithm."""
+    return np.exp(np.linspace(np.log(low), np.log(high), count))
+
+
+def beyond_region(ax: Axes, edge: float, label: str = "beyond the runs") -> None:
+    """Shade the part of a logarithmic x axis to the right of the largest run."""
+    high = ax.get_xlim()[1]
+    ax.axvspan(edge, high, color=GREY, alpha=0.08, lw=0, zorder=0)
+    ax.annotate(
+        label, (edge, 1.0), xycoords=("data", "axes fraction"), xytext=(4, -4),
+        textcoords="offset points", va="top", fontsize=8, color=GREY,
+    )  # fmt: skip
+    ax.set_xlim(right=high)

@@ -1,0 +1,268 @@
+"""The loss of runs that were not made: the law's mean, and what a new run would show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import jax
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bayescale.errors import InputError, Problem
+from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
+from bayescale.posterior import Posterior
+from bayescale.runs import ROLES, Runs
+from bayescale.runs.roles import SYMBOL_TO_ROLE
+from bayescale.tables import Column, Table
+
+if TYPE_CHECKING:
+    import pandas
+
+Kind = Literal["run", "law"]
+KINDS: tuple[Kind, ...] = ("run", "law")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Losses at some points, with intervals.
+
+    Parameters
+    ----------
+    points
+        Symbol to values, each of shape (points,).
+    kind
+        ``"run"``: a new run's loss, scatter included. ``"law"``: the law's mean.
+    level
+        Mass of the intervals.
+    intervals
+        One `Interval` of loss for each point.
+    decades_beyond
+        How far each point lies outside the fitted runs, in decades; see `decades_beyond`.
+    draws
+        Loss at each point for each posterior draw, shape (draws, points).
+    loss_unit
+        Unit of the loss.
+    n_runs, law
+        Number of fitted runs, and the law's name.
+    """
+
+    points: Mapping[str, NDArray[np.float64]]
+    kind: Kind
+    level: float
+    intervals: tuple[Interval, ...]
+    decades_beyond: NDArray[np.float64]
+    draws: NDArray[np.float64]
+    loss_unit: str
+    n_runs: int
+    law: str
+
+    def __len__(self) -> int:
+        return len(self.intervals)
+
+    def to_json(self) -> dict[str, Any]:
+        """The prediction as plain data: ``{"points": [...]}``, a row for each point, in order."""
+        return {
+            "points": [
+                {
+                    **{symbol: float(values[i]) for symbol, values in self.points.items()},
+                    "kind": self.kind,
+                    "level": self.level,
+                    "median": interval.median,
+                    "lower": interval.lower,
+                    "upper": interval.upper,
+                    "decades_beyond": float(self.decades_beyond[i]),
+                }
+                for i, interval in enumerate(self.intervals)
+            ]
+        }
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The prediction as a data frame, a row for each point."""
+        import pandas
+
+        return pandas.DataFrame(self.to_json()["points"])
+
+    def with_observed(self, loss: ArrayLike) -> Table:
+        """Return the table of the points beside the losses that were observed there."""
+        table = self.table()
+        observed = np.asarray(loss, dtype=np.float64)
+        rows = tuple(
+            (*row, f"{y:.4g}", "yes" if interval.lower <= y <= interval.upper else "no")
+            for row, interval, y in zip(table.rows, self.intervals, observed, strict=True)
+        )
+        return Table(table.caption, (*table.columns, Column("observed"), Column("inside")), rows)
+
+    def table(self) -> Table:
+        """Return the table of the points, as it goes into a paper."""
+        columns = [Column(symbol, f"${symbol}$") for symbol in self.points]
+        rows = tuple(
+            (
+                *(float(values[i]) for values in self.points.values()),
+                interval,
+                f"{self.decades_beyond[i]:.1f}",
+            )
+            for i, interval in enumerate(self.intervals)
+        )
+        what = "loss of a new run" if self.kind == "run" else "mean of the law"
+        caption = (
+            f"Predicted {what} ({self.loss_unit}), {self.law} law fitted to {self.n_runs} runs: median "
+            f"and {self.level:.0%} interval, and decades beyond the runs."
+        )
+        head = f"loss, {self.level:.0%} interval"
+        return Table(caption, (*columns, Column(head), Column("decades beyond")), rows)
+
+    def __repr__(self) -> str:
+        return f"{self.table().caption}\n{self.table().text()}"
+
+
+def predict(
+    posterior: Posterior,
+    N: ArrayLike | None = None,
+    D: ArrayLike | None = None,
+    *,
+    x: ArrayLike | None = None,
+    points: Mapping[str, ArrayLike] | None = None,
+    kind: Kind = "run",
+    level: float = DEFAULT_LEVEL,
+    seed: int = 0,
+    allow_failed: bool = False,
+) -> Prediction:
+    r"""Predict the loss of runs of any size, with intervals.
+
+    .. math:: L_\mathrm{law} = L_\theta(N, D), \qquad
+              \ln L_\mathrm{run} \sim \mathrm{noise}(\ln L_\theta(N, D)), \qquad
+              \theta \sim p(\theta \mid \mathrm{runs})
+
+    Parameters
+    ----------
+    posterior
+        The fit.
+    N
+        Parameters of the new runs, above 0; a number or shape (points,).
+    D
+        Training tokens of the new runs, above 0; broadcast against `N`.
+    x
+        The input of a law of one variable, in place of `N` and `D`.
+    points
+        The points as a mapping of symbol to values, such as ``runs.inputs``, in place of `N` and `D`;
+        what the law does not need is not looked at.
+    kind
+        ``"run"`` (default): the loss that a new run would show, the scatter of runs included.
+        ``"law"``: the mean of the law, what many such runs would show on average.
+    level
+        Mass of the intervals, between 0 and 1.
+    seed
+        Seed of the scatter of new runs.
+    allow_failed
+        Answer even if the sampling of the fit failed.
+
+    Returns
+    -------
+    Prediction
+        Median and interval at each point, and its distance beyond the runs.
+
+    Raises
+    ------
+    InputError
+        A missing or non-positive input, an unknown kind, a level outside (0, 1).
+    FailedFitError
+        The sampling of the fit failed.
+
+    Examples
+    --------
+    >>> predict(posterior, N=70e9, D=1.4e12, level=0.9)  # doctest: +SKIP
+    """
+    posterior.require_sound(allow_failed)
+    check_level(level)
+    if kind not in KINDS:
+        raise InputError(Problem("kind", f"{kind!r} is not known", remedy="use 'run' or 'law'"))
+    given = {"N": N, "D": D, "x": x}
+    if points is not None:
+        given = {symbol: points.get(symbol) for symbol in posterior.spec.law.inputs}
+    where = _points(posterior, given)
+    draws = law_loss(posterior, where)
+    if kind == "run":
+        draws = _scatter(posterior, draws, seed)
+    return Prediction(
+        points=where,
+        kind=kind,
+        level=level,
+        intervals=tuple(Interval.of(column, level) for column in draws.T),
+        decades_beyond=decades_beyond(posterior.runs, where),
+        draws=draws,
+        loss_unit=posterior.runs.loss_unit,
+        n_runs=len(posterior.runs),
+        law=posterior.spec.law.name,
+    )
+
+
+def _points(
+    posterior: Posterior, given: Mapping[str, ArrayLike | None]
+) -> dict[str, NDArray[np.float64]]:
+    """The law's inputs as arrays of one shape, checked."""
+    inputs = posterior.spec.law.inputs
+    unused = [s for s, v in given.items() if v is not None and s not in inputs]
+    if unused:
+        raise InputError(
+            Problem(unused[0], f"the law {posterior.spec.law.name!r} has no input {unused[0]}",
+                    remedy=f"give {' and '.join(_named(s) for s in inputs)}")
+        )  # fmt: skip
+    missing = [s for s in inputs if given.get(s) is None]
+    if missing:
+        raise InputError(
+            Problem(missing[0], f"it is missing; the law needs {' and '.join(inputs)}",
+                    remedy=f"give {' and '.join(_named(s) for s in missing)}")
+        )  # fmt: skip
+    values = {s: np.atleast_1d(np.asarray(given[s], dtype=np.float64)) for s in inputs}
+    for symbol, value in values.items():
+        if not (np.isfinite(value).all() and (value > 0).all()):
+            raise InputError(Problem(symbol, f"it is {value.tolist()}", "it must be finite and above 0"))
+    try:
+        shape = np.broadcast_shapes(*(v.shape for v in values.values()))
+    except ValueError:
+        lengths = ", ".join(f"{s} {len(v)}" for s, v in values.items())
+        raise InputError(
+            Problem("points", f"the inputs have different lengths: {lengths}",
+                    remedy="give one value of each for every point, or a single value")
+        ) from None  # fmt: skip
+    return {s: np.broadcast_to(v, shape).ravel() for s, v in values.items()}
+
+
+def _named(symbol: str) -> str:
+    return f"{symbol} (--{SYMBOL_TO_ROLE[symbol]}, {ROLES[SYMBOL_TO_ROLE[symbol]].meaning})"
+
+
+def law_loss(posterior: Posterior, points: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+    """Return the law's loss for every draw at every point, shape (draws, points)."""
+    with jax.enable_x64(True):
+        return np.asarray(_law_loss(posterior.flat_law(), dict(points)))
+
+
+@jax.jit
+def _law_loss(law: Any, points: Any) -> Any:
+    return jax.vmap(lambda law: law.loss(points))(law)
+
+
+def _scatter(posterior: Posterior, losses: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Add to each draw's losses the scatter of its noise model."""
+    noise = jax.tree.map(lambda field: field[:, None], posterior.flat_noise())
+    scatter = noise.scatter(np.random.default_rng(seed), np.zeros(losses.shape))
+    return losses * np.exp(scatter)
+
+
+def decades_beyond(runs: Runs, points: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+    """How many decades each point lies outside the runs: the largest over its inputs and compute.
+
+    0 inside the range of the runs in N, in D and in their product; 3 for a run of 1,000 times the
+    largest compute (or 1,000 times below the smallest).
+    """
+    pairs = [(runs[symbol], np.asarray(values)) for symbol, values in points.items()]
+    if {"N", "D"} <= set(points):
+        product = np.asarray(points["N"], dtype=np.float64) * np.asarray(points["D"])
+        pairs.append((runs.N * runs.D, product))
+    outside = [
+        np.maximum(np.log10(values / seen.max()), np.log10(seen.min() / values)) for seen, values in pairs
+    ]
+    return np.maximum(0.0, np.max(outside, axis=0))
