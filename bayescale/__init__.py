@@ -1,0 +1,81 @@
+"""bayescale: Bayesian scaling laws, with intervals for extrapolated loss and optimal allocation.
+
+Names are loaded when they are first used, so that importing the package is fast and changes no
+setting of JAX, NumPyro or matplotlib.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bayescale import datasets, laws, plots, priors, units
+    from bayescale.allocation import Allocation, allocate
+    from bayescale.diagnostics import Diagnostics, Verdict
+    from bayescale.errors import BayescaleError, DesignError, FailedFitError, InputError
+    from bayescale.fitting import fit
+    from bayescale.intervals import Interval
+    from bayescale.point_estimate import PointEstimate, point_estimate
+    from bayescale.posterior import Posterior
+    from bayescale.prediction import Prediction, predict
+    from bayescale.runs import Runs
+    from bayescale.storage import load
+
+_HOMES = {
+    "Allocation": "allocation",
+    "BayescaleError": "errors",
+    "DesignError": "errors",
+    "Diagnostics": "diagnostics",
+    "FailedFitError": "errors",
+    "InputError": "errors",
+    "Interval": "intervals",
+    "PointEstimate": "point_estimate",
+    "Posterior": "posterior",
+    "Prediction": "prediction",
+    "Runs": "runs",
+    "Verdict": "diagnostics",
+    "allocate": "allocation",
+    "fit": "fitting",
+    "load": "storage",
+    "point_estimate": "point_estimate",
+    "predict": "prediction",
+}
+_MODULES = ("datasets", "laws", "plots", "priors", "units")
+
+__all__ = [
+    "Allocation",
+    "BayescaleError",
+    "DesignError",
+    "Diagnostics",
+    "FailedFitError",
+    "InputError",
+    "Interval",
+    "PointEstimate",
+    "Posterior",
+    "Prediction",
+    "Runs",
+    "Verdict",
+    "allocate",
+    "datasets",
+    "fit",
+    "laws",
+    "load",
+    "plots",
+    "point_estimate",
+    "predict",
+    "priors",
+    "units",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"bayescale.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"bayescale.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'bayescale' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,76 @@
+"""``bayescale laws``: every law, its equation, inputs, source and published fits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayescale.cli.options import Json
+from bayescale.cli.output import emit, emit_json
+from bayescale.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from bayescale.laws import Law
+
+NAME = "laws"
+EXAMPLE = "Example:  bayescale laws chinchilla"
+
+
+def run(
+    name: Annotated[str | None, typer.Argument(help="Show one law: parameters, priors, fits.")] = None,
+    json: Json = False,
+) -> None:
+    """List the laws, or show one with its parameters, priors and published fits."""
+    from bayescale.laws import LAWS
+
+    if name is not None and name not in LAWS:
+        raise InputError(Problem("laws", f"{name!r} is not a law", remedy=f"use one of {', '.join(LAWS)}"))
+    chosen = list(LAWS.values()) if name is None else [LAWS[name]]
+    if json:
+        emit_json([law_json(law) for law in chosen])
+    elif name is None:
+        emit("\n\n".join(_short(law) for law in chosen))
+    else:
+        emit(_long(chosen[0]))
+
+
+def law_json(law: type[Law]) -> dict[str, Any]:
+    """A law as plain data."""
+    return {
+        "name": law.name,
+        "title": law.title,
+        "equation": law.equation,
+        "inputs": list(law.inputs),
+        "response": "loss",
+        "source": law.source,
+        "parameters": [
+            {"name": p.name, "symbol": p.symbol, "unit": p.unit, "meaning": p.meaning}
+            for p in law.parameters()
+        ],
+        "coordinates": [
+            {"name": c.name, "prior": str(c.prior), "unit": c.unit, "meaning": c.meaning}
+            for c in law.coordinates
+        ],
+        "published": [
+            {"key": p.key, "source": p.source, "values": dict(p.values)} for p in law.published
+        ],
+    }
+
+
+def _short(law: type[Law]) -> str:
+    inputs = ", ".join(law.inputs)
+    return f"{law.name}: {law.title}\n  {law.equation}\n  inputs: {inputs}\n  source: {law.source}"
+
+
+def _long(law: type[Law]) -> str:
+    lines = [_short(law), "", "parameters"]
+    lines += [f"  {p.name:<8} {p.meaning}" + (f" ({p.unit})" if p.unit else "") for p in law.parameters()]
+    lines += ["", "priors, on"]
+    lines += [f"  {c.name:<8} {c.prior}   {c.meaning}" for c in law.coordinates]
+    if law.published:
+        lines += ["", "published fits"]
+    for fit in law.published:
+        values = ", ".join(f"{name} {value:.6g}" for name, value in fit.values.items())
+        lines += [f"  {fit.key}: {values}", f"    {fit.source}"]
+    return "\n".join(lines)

@@ -1,0 +1,117 @@
+"""Options that several commands share, and how their text is read."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayescale.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from bayescale.runs import Runs
+
+
+class TableForm(StrEnum):
+    """How a table for a paper is written."""
+
+    markdown = "markdown"
+    latex = "latex"
+
+
+RunsArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUNS", help="Table of runs (CSV, TSV, Parquet, JSON, JSONL), or the data set byte-sweep."
+    ),
+]
+FitArgument = Annotated[
+    Path, typer.Argument(metavar="FIT", help="A fit that  bayescale fit -o FIT.nc  wrote.")
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROLE=COLUMN,...",
+        help="Which column holds what, e.g. params=N,tokens=D,loss=val_loss. Roles: params, tokens, "
+        "flops, unique_tokens, x, loss, loss_se, group, seed, run_id. ROLE= leaves the role out.",
+    ),
+]
+Where = Annotated[
+    str | None, typer.Option(metavar="EXPRESSION", help='Rows to keep, e.g. "epoch_dropped == 0".')
+]
+LossUnit = Annotated[
+    str, typer.Option(help="Unit of the losses: nats/token, bits/token, nats/byte, bits/byte.")
+]
+Level = Annotated[float, typer.Option(help="Mass of the intervals, between 0 and 1.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+TableOption = Annotated[
+    TableForm | None, typer.Option("--table", help="Print the table as it goes into a paper.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no verdicts.")]
+LawClass = Annotated[
+    str | None,
+    typer.Option("--law", metavar="MODULE:CLASS", help="The law, if it is not one of the package's."),
+]
+AllowFailed = Annotated[
+    list[str] | None,
+    typer.Option("--allow", metavar="CHECK", help="failed-sampling: answer from a fit that failed."),
+]
+
+
+def parse_columns(text: str | None) -> dict[str, str] | None:
+    """Read ``ROLE=COLUMN,ROLE=COLUMN``."""
+    if text is None:
+        return None
+    pairs = {}
+    for item in text.split(","):
+        role, equals, column = item.partition("=")
+        if not equals or role.strip() in pairs:
+            what = f"the role {role.strip()!r} stands twice" if equals else f"{item!r} is not ROLE=COLUMN"
+            raise InputError(Problem("--columns", what, remedy="write params=N,tokens=D,loss=val_loss"))
+        pairs[role.strip()] = column.strip()
+    return pairs
+
+
+def parse_names(items: list[str] | None) -> list[str]:
+    """Read names that are given one by one or with commas."""
+    return [name.strip() for item in items or [] for name in item.split(",") if name.strip()]
+
+
+def parse_numbers(option: str, items: list[str] | None) -> list[float] | None:
+    """Read numbers that are given one by one or with commas."""
+    from bayescale.runs.cells import NotANumberError, parse_number
+
+    if not items:
+        return None
+    numbers = []
+    for text in parse_names(items):
+        try:
+            numbers.append(parse_number(text))
+        except NotANumberError as error:
+            raise InputError(Problem(option, str(error), remedy=error.remedy)) from None
+    return numbers
+
+
+def parse_failed(items: list[str] | None) -> bool:
+    """Whether answers from a failed fit are allowed."""
+    names = parse_names(items)
+    unknown = [name for name in names if name != "failed-sampling"]
+    if unknown:
+        raise InputError(
+            Problem("--allow", f"{unknown[0]!r} is not a check here", remedy="use failed-sampling")
+        )
+    return bool(names)
+
+
+def read_runs(source: str, columns: str | None, where: str | None, loss_unit: str) -> Runs:
+    """Read a data set by its name, or a table."""
+    from bayescale.datasets import is_dataset, load_dataset
+    from bayescale.runs import Runs
+
+    if is_dataset(source):
+        if columns or where:
+            raise InputError(f"{source!r} is a data set of the package; --columns and --where are for files")
+        return load_dataset(source)
+    return Runs.read(source, parse_columns(columns), where, loss_unit)

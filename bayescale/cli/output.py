@@ -1,0 +1,61 @@
+"""What the commands print: results on standard output, progress and verdicts on standard error."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bayescale.tables import Format, Table
+
+
+def clean(text: str) -> str:
+    """The text without control characters, which could command a terminal."""
+    return "".join(c if c in "\n\t" or (ord(c) >= 32 and not 127 <= ord(c) < 160) else "?" for c in text)
+
+
+def emit(text: str) -> None:
+    """Print a result."""
+    print(clean(text))
+
+
+def emit_json(value: Any) -> None:
+    """Print a result as JSON; what is not a finite number becomes null."""
+    print(json.dumps(_finite(value), indent=2))
+
+
+def emit_table(table: Table, form: Format) -> None:
+    """Print a table as it goes into a paper."""
+    print(clean(table.render(form)))
+
+
+def note(text: str) -> None:
+    """Print a remark that is no part of the result."""
+    print(clean(text), file=sys.stderr)
+
+
+@contextmanager
+def progress(what: str, quiet: bool) -> Iterator[None]:
+    """Show that work goes on, on a terminal; nothing in a pipe."""
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(escape(what)):
+        yield
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,29 @@
+"""What goes with every answer: the fit's verdicts, and how far beyond the runs the answer lies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bayescale.cli.output import note
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bayescale.posterior import Posterior
+
+FAR = 2.0  # decades beyond the runs from which an answer carries a warning
+
+
+def report(posterior: Posterior, decades_beyond: NDArray, quiet: bool) -> None:
+    """Print the fit's warnings and the distance of the answer, on standard error."""
+    if quiet:
+        return
+    for verdict in posterior.diagnostics.verdicts:
+        if verdict.severity != "note":
+            note(str(verdict))
+    farthest = float(decades_beyond.max())
+    if farthest > FAR:
+        note(
+            f"warn: extrapolation: the answer lies up to {farthest:.1f} decades beyond the runs. The "
+            "interval holds if the law does; it does not contain the law's own error."
+        )
