@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from bayescale.allocation import Allocation, allocate
     from bayescale.diagnostics import Diagnostics, Verdict
     from bayescale.errors import BayescaleError, DesignError, FailedFitError, InputError
+    from bayescale.estimation import PointEstimate, point_estimate
     from bayescale.fitting import fit
     from bayescale.intervals import Interval
-    from bayescale.point_estimate import PointEstimate, point_estimate
     from bayescale.posterior import Posterior
     from bayescale.prediction import Prediction, predict
     from bayescale.runs import Runs
@@ -30,7 +30,7 @@ _HOMES = {
     "FailedFitError": "errors",
     "InputError": "errors",
     "Interval": "intervals",
-    "PointEstimate": "point_estimate",
+    "PointEstimate": "estimation",
     "Posterior": "posterior",
     "Prediction": "prediction",
     "Runs": "runs",
@@ -38,7 +38,7 @@ _HOMES = {
     "allocate": "allocation",
     "fit": "fitting",
     "load": "storage",
-    "point_estimate": "point_estimate",
+    "point_estimate": "estimation",
     "predict": "prediction",
 }
 _MODULES = ("datasets", "laws", "plots", "priors", "units")

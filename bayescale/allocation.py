@@ -100,7 +100,7 @@ class Allocation:
             Column("decades beyond"),
         )
         names = ("N", "D", "tokens_per_parameter", "loss")
-        rows = tuple(
+        rows: tuple[Any, ...] = tuple(
             (
                 float(budget),
                 *(self.intervals[name][i] for name in names),
@@ -172,10 +172,14 @@ def allocate(
     check_level(level)
     budgets = np.atleast_1d(np.asarray(C, dtype=np.float64)).ravel()
     if not (np.isfinite(budgets).all() and (budgets > 0).all()):
-        raise InputError(Problem("C", f"it is {budgets.tolist()}", "a budget must be finite and above 0"))
+        raise InputError(
+            Problem("C", f"it is {budgets.tolist()}", "a budget must be finite and above 0")
+        )
     factor = flops_per_parameter_token or posterior.runs.flops_per_parameter_token
     if not (np.isfinite(factor) and factor > 0):
-        raise InputError(Problem("flops_per_parameter_token", f"it is {factor}", "it must be above 0"))
+        raise InputError(
+            Problem("flops_per_parameter_token", f"it is {factor}", "it must be above 0")
+        )
     law = posterior.flat_law()
     closed = isinstance(law, ClosedFormOptimum) and not numeric
     with jax.enable_x64(True):

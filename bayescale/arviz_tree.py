@@ -47,7 +47,7 @@ def to_arviz(posterior: Posterior, seed: int = 0) -> xarray.DataTree:
         "constant_data": {s: posterior.runs[s] for s in posterior.spec.law.inputs},
     }
     names = list(posterior.runs.inputs)
-    dims = {"log_loss": ["run"]} | dict.fromkeys(names, ["run"])
+    dims = {"log_loss": ["run"]} | {name: ["run"] for name in names}
     coords = {"run": np.arange(len(posterior.runs))}
     return arviz_base.from_dict(groups, coords=coords, dims=dims, name=posterior.spec.law.name)
 

@@ -35,7 +35,9 @@ class Verdict:
     advice: str = ""
 
     def __str__(self) -> str:
-        return f"{self.severity}: {self.code}: {self.sentence}" + (f" {self.advice}" if self.advice else "")
+        return f"{self.severity}: {self.code}: {self.sentence}" + (
+            f" {self.advice}" if self.advice else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,59 @@ class Diagnostics:
         return "\n".join([head, *(f"  {verdict}" for verdict in self.verdicts)])
 
 
+@dataclass(frozen=True)
+class Convergence:
+    """Rank-normalised R-hat, and bulk and tail effective sample size, of each coordinate."""
+
+    rhat: Mapping[str, float]
+    ess_bulk: Mapping[str, float]
+    ess_tail: Mapping[str, float]
+    chains: int
+
+    @property
+    def rhat_max(self) -> float:
+        """The largest R-hat; NaN if any does not exist."""
+        return _worst(self.rhat, max)
+
+    @property
+    def ess_bulk_min(self) -> float:
+        """The smallest bulk effective sample size; NaN if any does not exist."""
+        return _worst(self.ess_bulk, min)
+
+    @property
+    def ess_tail_min(self) -> float:
+        """The smallest tail effective sample size; NaN if any does not exist."""
+        return _worst(self.ess_tail, min)
+
+    @property
+    def good(self) -> bool:
+        """Whether every coordinate is within the limits."""
+        enough = ESS_PER_CHAIN * self.chains
+        return (
+            self.rhat_max <= RHAT_LIMIT
+            and self.ess_bulk_min >= enough
+            and self.ess_tail_min >= enough
+        )
+
+
+def convergence(coordinates: Mapping[str, np.ndarray]) -> Convergence:
+    """Return how well the chains mix, from draws with axes (chains, draws)."""
+    from arviz_stats.base import array_stats
+
+    axes = {"chain_axis": 0, "draw_axis": 1}
+    return Convergence(
+        rhat={n: float(array_stats.rhat(d, **axes)) for n, d in coordinates.items()},
+        ess_bulk={
+            n: float(array_stats.ess(d, method="bulk", **axes)) for n, d in coordinates.items()
+        },
+        ess_tail={
+            n: float(array_stats.ess(d, method="tail", prob=TAIL, **axes))
+            for n, d in coordinates.items()
+        },
+        chains=len(next(iter(coordinates.values()))),
+    )
+
+
 def diagnose(
     spec: ModelSpec,
     coordinates: Mapping[str, np.ndarray],
@@ -109,17 +164,12 @@ def diagnose(
     Diagnostics
         Figures and verdicts.
     """
-    from arviz_stats.base import array_stats
-
-    axes = {"chain_axis": 0, "draw_axis": 1}
-    rhat = {n: float(array_stats.rhat(d, **axes)) for n, d in coordinates.items()}
-    bulk = {n: float(array_stats.ess(d, method="bulk", **axes)) for n, d in coordinates.items()}
-    tail = {n: float(array_stats.ess(d, method="tail", prob=TAIL, **axes)) for n, d in coordinates.items()}
+    mixing = convergence(coordinates)
     finite = all(np.isfinite(d).all() for d in (*coordinates.values(), stats["energy"]))
     verdicts = [
         *([] if finite else [_NOT_FINITE]),
         *_divergences(stats),
-        *_mixing(rhat, bulk, tail, chains=stats["energy"].shape[0]),
+        *_mixing(mixing),
         *_energy(stats["energy"]),
         *_tree_depth(stats),
         *_prior_dominated(spec, coordinates, reference),
@@ -132,16 +182,19 @@ def diagnose(
     return Diagnostics(
         verdict="ok" if worst == "note" else worst,
         verdicts=tuple(verdicts),
-        rhat_max=_worst(rhat, max),
-        ess_bulk_min=_worst(bulk, min),
-        ess_tail_min=_worst(tail, min),
+        rhat_max=mixing.rhat_max,
+        ess_bulk_min=mixing.ess_bulk_min,
+        ess_tail_min=mixing.ess_tail_min,
         divergences=int(stats["diverging"].sum()),
         steps_mean=float(stats["num_steps"].mean()),
     )
 
 
 _NOT_FINITE = Verdict(
-    "not-finite", "failed", "some draws or energies are not finite.", "Check the runs for extreme values."
+    "not-finite",
+    "failed",
+    "some draws or energies are not finite.",
+    "Check the runs for extreme values.",
 )
 
 
@@ -164,29 +217,28 @@ def _divergences(stats: Mapping[str, np.ndarray]) -> list[Verdict]:
     ]
 
 
-def _mixing(
-    rhat: Mapping[str, float], bulk: Mapping[str, float], tail: Mapping[str, float], chains: int
-) -> list[Verdict]:
+def _mixing(mixing: Convergence) -> list[Verdict]:
     verdicts = []
-    worst = max(rhat, key=lambda n: np.nan_to_num(rhat[n], nan=np.inf))
-    if not rhat[worst] <= RHAT_LIMIT:
+    worst = max(mixing.rhat, key=lambda n: np.nan_to_num(mixing.rhat[n], nan=np.inf))
+    rhat = mixing.rhat[worst]
+    if not rhat <= RHAT_LIMIT:
         verdicts.append(
             Verdict(
                 "rhat",
-                "warn" if rhat[worst] <= RHAT_FAILED else "failed",
-                f"R-hat of {worst} is {rhat[worst]:.3f}, above {RHAT_LIMIT}: the chains disagree.",
+                "warn" if rhat <= RHAT_FAILED else "failed",
+                f"R-hat of {worst} is {rhat:.3f}, above {RHAT_LIMIT}: the chains disagree.",
                 "Sample more draws; if it stays, the posterior has several modes.",
             )
         )
-    for code, sizes in (("ess-bulk", bulk), ("ess-tail", tail)):
+    for code, sizes in (("ess-bulk", mixing.ess_bulk), ("ess-tail", mixing.ess_tail)):
         least = min(sizes, key=lambda n: np.nan_to_num(sizes[n], nan=-np.inf))
-        if not sizes[least] >= ESS_PER_CHAIN * chains:
+        if not sizes[least] >= ESS_PER_CHAIN * mixing.chains:
             verdicts.append(
                 Verdict(
                     code,
-                    "warn" if sizes[least] >= ESS_PER_CHAIN_FAILED * chains else "failed",
+                    "warn" if sizes[least] >= ESS_PER_CHAIN_FAILED * mixing.chains else "failed",
                     f"the {code[4:]} effective sample size of {least} is {sizes[least]:.0f}, below "
-                    f"{ESS_PER_CHAIN * chains}.",
+                    f"{ESS_PER_CHAIN * mixing.chains}.",
                     "Sample more draws (--draws).",
                 )
             )

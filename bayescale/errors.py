@@ -15,8 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 MAX_SHOWN = 20
+
+
+def shown(value: Any, width: int = 60) -> str:
+    """The value as it stands in a message: short, whatever it is."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        text = f"a number of type {type(value).__name__}"
+    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class Problem:
         text = f"{self.where}: {self.what}" if self.where else self.what
         if self.why:
             text += f"; {self.why}"
-        text += "."
+        text += "" if text.endswith("?") else "."
         if self.remedy:
             text += f" {self.remedy[:1].upper()}{self.remedy[1:]}."
         if self.check:

@@ -15,12 +15,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from bayescale.background import import_soon
 from bayescale.datasets import is_dataset, load_dataset
+from bayescale.diagnostics import convergence
 from bayescale.errors import FailedFitError, InputError, Problem
-from bayescale.inference.geometry import Whitening
+from bayescale.inference.geometry import Whitening, empirical_whitening
 from bayescale.inference.mode import find_mode
 from bayescale.inference.nuts import Sampler, sample
-from bayescale.inference.programs import programs
+from bayescale.inference.programs import key_data, programs
 from bayescale.laws import Law, get_law
 from bayescale.model import Data, ModelSpec, data_of, model_spec
 from bayescale.noise import Noise, get_noise
@@ -29,6 +31,7 @@ from bayescale.priors import Prior
 from bayescale.runs import Runs, check_design
 
 TARGET_ACCEPT = (0.8, 0.95, 0.99)  # the next is tried while any transition diverges
+ATTEMPTS = len(TARGET_ACCEPT)
 
 
 def as_runs(runs: Any) -> Runs:
@@ -103,17 +106,9 @@ def fit(
     (4, 200)
     """
     started = time.perf_counter()
-    law, noise = get_law(law), get_noise(noise)
-    spec = model_spec(law, noise, priors)
-    runs = as_runs(runs)
-    if x is not None:
-        runs = runs.with_x(x)
-    runs = _with_only_input(runs, law)
-    for symbol in law.inputs:
-        runs[symbol]  # raises, naming the missing column
-    lifted = check_design(runs, law.inputs, len(law.parameters()), law.name, allow)
+    import_soon("arviz_stats.base.array_stats")  # for the diagnostics, while programs load
+    spec, runs, data, lifted = prepare(runs, law, noise, x=x, priors=priors, allow=allow)
     sampler = _checked(Sampler(chains, draws, warmup))
-    data = data_of(runs, law.inputs)
     with jax.enable_x64(True):
         out, sampling = _sample(spec, sampler, data, seed)
     stats = out["stats"]
@@ -129,6 +124,7 @@ def fit(
         "chains": chains,
         "draws": draws,
         "warmup": warmup,
+        "attempts": sampling["attempts"],
         "target_accept": sampling["target_accept"],
         "max_tree_depth": sampler.max_tree_depth,
         "data_hash": runs.data_hash,
@@ -139,8 +135,8 @@ def fit(
         },
     }
     return Posterior(
-        law=law(**out["law"]),
-        noise=noise(**out["noise"]),
+        law=spec.law(**out["law"]),
+        noise=spec.noise(**out["noise"]),
         coordinates=out["coordinates"],
         stats=stats,
         spec=spec,
@@ -150,15 +146,42 @@ def fit(
     )
 
 
+def prepare(
+    runs: Any,
+    law: str | type[Law],
+    noise: str | type[Noise],
+    *,
+    x: str | None = None,
+    priors: Mapping[str, Prior] | None = None,
+    allow: Collection[str] = (),
+) -> tuple[ModelSpec, Runs, Data, list[str]]:
+    """Return the model, the checked runs, the data that programs see, and the lifted checks."""
+    spec = model_spec(get_law(law), get_noise(noise), priors)
+    runs = as_runs(runs)
+    if x is not None:
+        runs = runs.with_x(x)
+    runs = _with_only_input(runs, spec.law)
+    inputs = spec.law.inputs
+    for symbol in inputs:
+        runs[symbol]  # raises, naming the missing column
+    lifted = check_design(runs, inputs, len(spec.law.parameters()), spec.law.name, allow)
+    return spec, runs, data_of(runs, inputs), lifted
+
+
 def _sample(
     spec: ModelSpec, sampler: Sampler, data: Data, seed: int
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, float]]:
-    """Find the mode and sample; again with smaller steps while transitions diverge."""
-    mode_key, sample_key = _key_data(seed, 2)
-    size = len(spec.coordinates)
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Find the mode and sample; once more, from what was learned, if the draws are poor.
+
+    Where transitions diverge, the next attempt adapts to smaller steps; where chains mix badly, it
+    whitens with the covariance of the draws instead of the Laplace approximation. The best attempt
+    is kept, and the record says which it was.
+    """
+    mode_key, *sample_keys = key_data(seed, 1 + ATTEMPTS)
+    example = Whitening(np.zeros(len(spec.coordinates)), np.eye(len(spec.coordinates)))
     find, draw = programs(
         (find_mode, (spec,), (mode_key, data)),
-        (sample, (spec, sampler), (sample_key, data, _whitening_shape(size), np.float64(0.8))),
+        (sample, (spec, sampler), (mode_key, data, example, np.float64(0))),
     )
     started = time.perf_counter()
     whitening, potentials = find(mode_key, data)
@@ -167,25 +190,25 @@ def _sample(
             "no start of the search reached a finite posterior density; check the runs for extreme "
             "values, and the priors for what they exclude"
         )
-    best: dict[str, dict[str, np.ndarray]] = {}
-    for target in TARGET_ACCEPT:
-        out = jax.tree.map(np.array, draw(sample_key, data, whitening, np.float64(target)))
-        if not best or out["stats"]["diverging"].sum() < best["stats"]["diverging"].sum():
-            best, best_target = out, target
-        if not best["stats"]["diverging"].any():
+    best: tuple[float, dict[str, Any], dict[str, Any]] | None = None
+    target = TARGET_ACCEPT[0]
+    for attempt, key in enumerate(sample_keys):
+        out = jax.tree.map(np.array, draw(key, data, whitening, np.float64(target)))
+        divergent = int(out["stats"]["diverging"].sum())
+        mixing = convergence(out["coordinates"])
+        record = {"attempts": attempt + 1, "target_accept": target}
+        quality = mixing.ess_bulk_min / (1 + divergent)
+        if best is None or quality > best[0]:
+            best = (quality, out, record)
+        if not divergent and mixing.good:
             break
-    return best, {"seconds": time.perf_counter() - started, "target_accept": best_target}
-
-
-def _key_data(seed: int, count: int) -> np.ndarray:
-    """Data of independent Threefry keys, shape (count, 2)."""
-    key = jax.random.key(seed, impl="threefry2x32")
-    return np.asarray(jax.random.key_data(jax.random.split(key, count)))
-
-
-def _whitening_shape(size: int) -> Whitening:
-    """A whitening map of the right shape, to compile for."""
-    return Whitening(np.zeros(size), np.eye(size))
+        if divergent:
+            target = TARGET_ACCEPT[min(attempt + 1, len(TARGET_ACCEPT) - 1)]
+        if not mixing.good and np.isfinite(out["unbounded"]).all():
+            whitening = empirical_whitening(out["unbounded"])
+    assert best is not None
+    _, out, record = best
+    return out, {**record, "seconds": time.perf_counter() - started}
 
 
 def _checked(sampler: Sampler) -> Sampler:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from bayescale.errors import InputError, Problem
 
 DEFAULT_LEVEL = 0.9
+ROUNDING = 1e-12  # offsets below this share of the numbers are rounding errors
 
 
 def check_level(level: float) -> float:
@@ -61,13 +62,13 @@ class Interval:
     def strings(self) -> tuple[str, str, str]:
         """Median, lower and upper end as text, to the digits that the uncertainty allows."""
         exponent, decimals = self._scale()
-        numbers = (self.median, self.lower, self.upper)
-        texts = [f"{value / 10.0**exponent:.{decimals}f}" for value in numbers]
         suffix = f"e{exponent}" if exponent else ""
-        return tuple(text + suffix for text in texts)  # type: ignore[return-value]
+        numbers = (self.median, self.lower, self.upper)
+        texts = (_fixed(value / 10.0**exponent, decimals) + suffix for value in numbers)
+        return tuple(texts)  # type: ignore[return-value]
 
     def offsets(self) -> str:
-        """Median with offsets, such as ``18.6 (+5.1/-3.9)``."""
+        """Median with offsets, such as ``18.6 (+3.1/-2.4)``."""
         median, up, down, exponent = self._offsets()
         return f"{median} (+{up}/-{down})" + (f"e{exponent}" if exponent else "")
 
@@ -81,25 +82,32 @@ class Interval:
         """Median, distance up and distance down as text, and the power of ten of all three."""
         exponent, decimals = self._scale()
         median, lower, upper = (
-            round(value / 10.0**exponent, decimals) for value in (self.median, self.lower, self.upper)
+            round(value / 10.0**exponent, decimals)
+            for value in (self.median, self.lower, self.upper)
         )
         numbers = (median, upper - median, median - lower)
-        return (*(f"{value:.{decimals}f}" for value in numbers), exponent)  # type: ignore[return-value]
+        return (*(_fixed(value, decimals) for value in numbers), exponent)  # type: ignore[return-value]
 
     def _scale(self) -> tuple[int, int]:
-        """Power of ten to divide by, and decimals to print."""
-        size = max(abs(self.median), abs(self.lower), abs(self.upper))
-        if size == 0 or not math.isfinite(size):
+        """Power of ten to divide by, and decimals to print (-2: round to hundreds)."""
+        finite = [abs(v) for v in (self.median, self.lower, self.upper) if math.isfinite(v)]
+        size = max(finite, default=0.0)
+        if size == 0 or not math.isfinite(self.median):
             return 0, 0
-        magnitude = math.floor(math.log10(abs(self.median) or size))
-        if float(f"{abs(self.median):.2e}") >= 10.0 ** (magnitude + 1):
-            magnitude += 1  # 9.996e9 is printed as 1.00e10
-        exponent = magnitude if not -3 <= magnitude < 5 else 0
         offsets = [abs(end - self.median) for end in (self.lower, self.upper)]
-        smallest = min((offset for offset in offsets if offset > 0), default=0.0)
-        if smallest == 0:
-            return exponent, max(0, 3 - (magnitude - exponent))
-        return exponent, max(0, _last_digit(smallest) + exponent)
+        seen = [offset for offset in offsets if ROUNDING * size < offset < math.inf]
+        # The median may be far nearer to 0 than it is certain: 0.0 (-1.0 to 1.0).
+        magnitude = math.floor(math.log10(max(abs(self.median), min(seen, default=0.0))))
+        last = _last_digit(min(seen)) if seen else 3 - magnitude
+        if round(abs(self.median), last) >= 10.0 ** (magnitude + 1):
+            magnitude += 1  # 9.96e9, known to 0.5e9, is printed as 1.00e10
+        exponent = magnitude if not -3 <= magnitude < 5 else 0
+        return exponent, last + exponent
+
+
+def _fixed(value: float, decimals: int) -> str:
+    """A number to these decimals; below 0 they round to tens, hundreds and so on."""
+    return f"{round(value, decimals) + 0.0:.{max(decimals, 0)}f}"  # + 0.0 turns -0 into 0
 
 
 def _last_digit(uncertainty: float) -> int:

@@ -59,7 +59,9 @@ class ModelSpec:
             for c in (*self.law.coordinates, *self.noise.coordinates)
         )
 
-    def build(self, coordinates: Mapping[str, Any], reference: Mapping[str, Any]) -> tuple[Law, Noise]:
+    def build(
+        self, coordinates: Mapping[str, Any], reference: Mapping[str, Any]
+    ) -> tuple[Law, Noise]:
         """Return the law and the noise that have these coordinates."""
         law = self.law.from_coordinates(coordinates, reference)
         return law, self.noise.from_coordinates(coordinates)
@@ -73,7 +75,10 @@ class ModelSpec:
             for c in self.coordinates
         }
         law, noise = self.build(coordinates, data.reference)
-        with numpyro.plate("runs", data.log_loss.shape[0]), numpyro.handlers.scale(scale=data.weight):
+        with (
+            numpyro.plate("runs", data.log_loss.shape[0]),
+            numpyro.handlers.scale(scale=data.weight),
+        ):
             observed = noise.distribution(jnp.log(law.loss(data.inputs)), data.relative_se)
             numpyro.sample("log_loss", observed, obs=data.log_loss)
 

@@ -83,11 +83,9 @@ class StudentT(Noise):
     """
 
     name: ClassVar = "student-t"
-    equation: ClassVar = (
-        r"\ln L_i \sim \mathrm{StudentT}(\nu, \ln L(x_i), \sqrt{\sigma^2 + s_i^2})"
-    )
-    sigma: Float[Array, "..."] = parameter(r"\sigma", "scale of the scatter of log loss")
-    nu: Float[Array, "..."] = parameter(r"\nu", "degrees of freedom; small means heavy tails")
+    equation: ClassVar = r"\ln L_i \sim \mathrm{StudentT}(\nu, \ln L(x_i), \sqrt{\sigma^2 + s_i^2})"
+    sigma: Float[Array, " ..."] = parameter(r"\sigma", "scale of the scatter of log loss")
+    nu: Float[Array, " ..."] = parameter(r"\nu", "degrees of freedom; small means heavy tails")
     coordinates: ClassVar = (
         SCALE,
         Coordinate("nu", ShiftedGamma(2.0, 0.1, shift=2.0), r"\nu", "degrees of freedom"),
@@ -95,9 +93,9 @@ class StudentT(Noise):
 
     def distribution(self, log_loss: Any, relative_se: Any) -> Distribution:
         """Return the distribution of observed log losses."""
-        import numpyro.distributions as dist
+        from bayescale import distributions
 
-        return dist.StudentT(self.nu, log_loss, total_scale(self.sigma, relative_se))
+        return distributions.StudentT(self.nu, log_loss, total_scale(self.sigma, relative_se))
 
     def scatter(self, generator: np.random.Generator, relative_se: Any) -> NDArray[np.float64]:
         """Draw the scatter of log losses about the law."""
@@ -116,12 +114,14 @@ class Gaussian(Noise):
 
     name: ClassVar = "gaussian"
     equation: ClassVar = r"\ln L_i \sim \mathrm{Normal}(\ln L(x_i), \sqrt{\sigma^2 + s_i^2})"
-    sigma: Float[Array, "..."] = parameter(r"\sigma", "sd of the scatter of log loss")
+    sigma: Float[Array, " ..."] = parameter(r"\sigma", "sd of the scatter of log loss")
     coordinates: ClassVar = (SCALE,)
 
     def distribution(self, log_loss: Any, relative_se: Any) -> Distribution:
         """Return the distribution of observed log losses."""
-        import numpyro.distributions as dist
+        import numpyro
+
+        dist = numpyro.distributions
 
         return dist.Normal(log_loss, total_scale(self.sigma, relative_se))
 
@@ -142,12 +142,14 @@ class Laplace(Noise):
 
     name: ClassVar = "laplace"
     equation: ClassVar = r"\ln L_i \sim \mathrm{Laplace}(\ln L(x_i), \sqrt{\sigma^2 + s_i^2})"
-    sigma: Float[Array, "..."] = parameter(r"\sigma", "mean absolute scatter of log loss")
+    sigma: Float[Array, " ..."] = parameter(r"\sigma", "mean absolute scatter of log loss")
     coordinates: ClassVar = (SCALE,)
 
     def distribution(self, log_loss: Any, relative_se: Any) -> Distribution:
         """Return the distribution of observed log losses."""
-        import numpyro.distributions as dist
+        import numpyro
+
+        dist = numpyro.distributions
 
         return dist.Laplace(log_loss, total_scale(self.sigma, relative_se))
 
@@ -173,5 +175,7 @@ def get_noise(noise: str | type[Noise]) -> type[Noise]:
     if noise in NOISES:
         return NOISES[noise]
     raise InputError(
-        Problem("noise", f"{noise!r} is not a noise model", remedy=f"use one of {', '.join(NOISES)}")
+        Problem(
+            "noise", f"{noise!r} is not a noise model", remedy=f"use one of {', '.join(NOISES)}"
+        )
     )

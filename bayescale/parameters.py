@@ -43,6 +43,4 @@ def parameter(symbol: str, meaning: str, unit: str = "") -> Any:
 
 def parameters(cls: type) -> tuple[Parameter, ...]:
     """The parameters that a class declares, in order."""
-    return tuple(
-        Parameter(f.name, **f.metadata) for f in fields(cls) if "symbol" in f.metadata
-    )
+    return tuple(Parameter(f.name, **f.metadata) for f in fields(cls) if "symbol" in f.metadata)

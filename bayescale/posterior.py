@@ -155,7 +155,12 @@ class Posterior:
         summary = self.summary(level)
         declared = [*self.spec.law.parameters(), *self.spec.noise.parameters(), *DERIVED]
         rows = tuple(
-            ((p.name, p.symbol), summary[p.name], p.unit.replace("loss", self.runs.loss_unit), p.meaning)
+            (
+                (p.name, p.symbol),
+                summary[p.name],
+                p.unit.replace("loss", self.runs.loss_unit),
+                p.meaning,
+            )
             for p in declared
             if p.name in summary
         )

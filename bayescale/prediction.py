@@ -97,7 +97,7 @@ class Prediction:
     def table(self) -> Table:
         """Return the table of the points, as it goes into a paper."""
         columns = [Column(symbol, f"${symbol}$") for symbol in self.points]
-        rows = tuple(
+        rows: tuple[Any, ...] = tuple(
             (
                 *(float(values[i]) for values in self.points.values()),
                 interval,
@@ -218,7 +218,9 @@ def _points(
     values = {s: np.atleast_1d(np.asarray(given[s], dtype=np.float64)) for s in inputs}
     for symbol, value in values.items():
         if not (np.isfinite(value).all() and (value > 0).all()):
-            raise InputError(Problem(symbol, f"it is {value.tolist()}", "it must be finite and above 0"))
+            raise InputError(
+                Problem(symbol, f"it is {value.tolist()}", "it must be finite and above 0")
+            )
     try:
         shape = np.broadcast_shapes(*(v.shape for v in values.values()))
     except ValueError:
@@ -263,6 +265,7 @@ def decades_beyond(runs: Runs, points: Mapping[str, ArrayLike]) -> NDArray[np.fl
         product = np.asarray(points["N"], dtype=np.float64) * np.asarray(points["D"])
         pairs.append((runs.N * runs.D, product))
     outside = [
-        np.maximum(np.log10(values / seen.max()), np.log10(seen.min() / values)) for seen, values in pairs
+        np.maximum(np.log10(values / seen.max()), np.log10(seen.min() / values))
+        for seen, values in pairs
     ]
     return np.maximum(0.0, np.max(outside, axis=0))

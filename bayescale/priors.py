@@ -72,22 +72,32 @@ class LogNormal(Prior):
     relative_to: str = ""
 
     def __post_init__(self) -> None:
-        if not (self.median > 0 and self.sd_log > 0):
-            raise InputError(f"{self!r}: median and sd_log must be above 0")
+        if not (0 < self.median < math.inf and 0 < self.sd_log < math.inf):
+            raise InputError(f"{self!r}: median and sd_log must be finite and above 0")
         if (self.low is None) != (self.high is None):
             raise InputError(f"{self!r}: give both low and high, or neither")
-        if self.low is not None and not 0 < self.low < self.high:  # type: ignore[operator]
-            raise InputError(f"{self!r}: 0 < low < high must hold")
+        if self.low is None or self.high is None:
+            return
+        if not 0 < self.low < self.high < math.inf:
+            raise InputError(f"{self!r}: 0 < low < high must hold, and high be finite")
+        if not self.relative_to and not self.low < self.median < self.high:
+            raise InputError(f"{self!r}: the median must lie between low and high")
 
     def distribution(self, reference: Reference) -> Distribution:
         """Return the distribution, its median multiplied by the reference's number."""
         import jax.numpy as jnp
-        import numpyro.distributions as dist
+        import numpyro
 
-        centre = jnp.log(self.centre(reference))
+        dist = numpyro.distributions
+
         if self.low is None or self.high is None:
-            return dist.LogNormal(centre, self.sd_log)
+            return dist.LogNormal(jnp.log(self.centre(reference)), self.sd_log)
+        if not self.relative_to:
+            from bayescale.distributions import TruncatedLogNormal
+
+            return TruncatedLogNormal(math.log(self.median), self.sd_log, self.low, self.high)
         low, high = math.log(self.low), math.log(self.high)
+        centre = jnp.log(self.centre(reference))
         base = dist.TruncatedNormal(centre, self.sd_log, low=low, high=high)
         domain = dist.constraints.interval(low, high)
         return dist.TransformedDistribution(base, dist.transforms.ExpTransform(domain))
@@ -126,11 +136,15 @@ class Beta(Prior):
     a: float
     b: float
 
+    def __post_init__(self) -> None:
+        if not (0 < self.a < math.inf and 0 < self.b < math.inf):
+            raise InputError(f"{self!r}: a and b must be finite and above 0")
+
     def distribution(self, reference: Reference) -> Distribution:
         """Return the distribution; the reference plays no part."""
-        import numpyro.distributions as dist
+        from bayescale.distributions import ConstantBeta
 
-        return dist.Beta(self.a, self.b)
+        return ConstantBeta(self.a, self.b)
 
     def quantile(self, mass: ArrayLike, reference: Reference) -> NDArray[np.float64]:
         """Return the values below which this prior mass lies."""
@@ -146,7 +160,7 @@ class Beta(Prior):
 
 @dataclass(frozen=True)
 class ShiftedGamma(Prior):
-    """`shift` plus a Gamma variable of this `shape` and `rate`, all above 0.
+    """`shift`, 0 or more, plus a Gamma variable of this `shape` and `rate`, both above 0.
 
     Examples
     --------
@@ -158,13 +172,19 @@ class ShiftedGamma(Prior):
     rate: float
     shift: float
 
+    def __post_init__(self) -> None:
+        if not (0 < self.shape < math.inf and 0 < self.rate < math.inf):
+            raise InputError(f"{self!r}: shape and rate must be finite and above 0")
+        if not 0 <= self.shift < math.inf:
+            raise InputError(f"{self!r}: shift must be finite, and 0 or more")
+
     def distribution(self, reference: Reference) -> Distribution:
         """Return the distribution; the reference plays no part."""
-        import numpyro.distributions as dist
+        import numpyro
 
-        shift = dist.transforms.AffineTransform(
-            self.shift, 1.0, domain=dist.constraints.positive
-        )
+        dist = numpyro.distributions
+
+        shift = dist.transforms.AffineTransform(self.shift, 1.0, domain=dist.constraints.positive)
         return dist.TransformedDistribution(dist.Gamma(self.shape, self.rate), shift)
 
     def quantile(self, mass: ArrayLike, reference: Reference) -> NDArray[np.float64]:

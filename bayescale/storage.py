@@ -104,7 +104,7 @@ def to_tree(posterior: Posterior) -> xarray.DataTree:
     def draws(group: Any) -> xarray.Dataset:
         return xarray.Dataset({name: (SAMPLE_AXES, np.asarray(v)) for name, v in group.items()})
 
-    constant = {symbol: ("run", values) for symbol, values in runs.inputs.items()}
+    constant: dict[str, Any] = {symbol: ("run", values) for symbol, values in runs.inputs.items()}
     constant |= {f"label_{name}": ("run", values) for name, values in runs.labels.items()}
     if runs.loss_se is not None:
         constant["loss_se"] = ("run", runs.loss_se)
@@ -158,7 +158,9 @@ def from_tree(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -
     parameters, constant = group["posterior"], group["constant_data"]
     runs = Runs(
         loss=group["observed_data"]["loss"],
-        inputs={symbol: constant[symbol] for symbol in ("N", "D", "C", "U", "x") if symbol in constant},
+        inputs={
+            symbol: constant[symbol] for symbol in ("N", "D", "C", "U", "x") if symbol in constant
+        },
         loss_se=constant.get("loss_se"),
         labels={
             name.removeprefix("label_"): values.astype(str)
@@ -180,7 +182,7 @@ def from_tree(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -
     )
 
 
-def _arrays(node: xarray.DataTree) -> dict[str, np.ndarray]:
+def _arrays(node: Any) -> dict[str, np.ndarray]:
     return {str(name): variable.to_numpy() for name, variable in node.data_vars.items()}
 
 
@@ -200,5 +202,8 @@ def _trusted_law(saved: str, source: str, given: type[Law] | str | None) -> type
 
 
 def _priors(saved: dict[str, dict[str, Any]]) -> dict[str, Prior]:
-    known = {cls.__name__: cls for cls in (prior_types.LogNormal, prior_types.Beta, prior_types.ShiftedGamma)}
+    known = {
+        cls.__name__: cls
+        for cls in (prior_types.LogNormal, prior_types.Beta, prior_types.ShiftedGamma)
+    }
     return {name: known[values.pop("type")](**values) for name, values in saved.items()}

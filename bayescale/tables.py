@@ -24,7 +24,12 @@ _LATEX_SPECIAL = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "\n": " ",
 }
+_MARKDOWN_SPECIAL = str.maketrans(
+    {letter: f"\\{letter}" for letter in "\\`*[]|$"} | {"<": "&lt;", "\n": " "}
+)
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,14 @@ class Table:
 
     def text(self) -> str:
         """Aligned columns without the caption."""
-        grid = [[c.plain for c in self.columns], *([_text(cell) for cell in row] for row in self.rows)]
+        grid = [
+            [c.plain for c in self.columns],
+            *([_text(cell) for cell in row] for row in self.rows),
+        ]
         widths = [max(len(row[i]) for row in grid) for i in range(len(self.columns))]
-        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in grid]
+        lines = [
+            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in grid
+        ]
         return "\n".join(line.rstrip() for line in lines)
 
     def markdown(self) -> str:
@@ -75,10 +85,11 @@ class Table:
         head = " | ".join(_markdown(c.plain) for c in self.columns)
         rows = [" | ".join(_markdown_cell(cell) for cell in row) for row in self.rows]
         rule = " | ".join(["---"] * len(self.columns))
-        return "\n".join([self.caption, "", *(f"| {line} |" for line in (head, rule, *rows))])
+        caption = _markdown(self.caption)
+        return "\n".join([caption, "", *(f"| {line} |" for line in (head, rule, *rows))])
 
     def latex(self) -> str:
-        """A LaTeX table with booktabs rules; needs ``\\usepackage{booktabs}``."""
+        """A LaTeX table with booktabs rules; needs the booktabs package."""
         head = " & ".join(c.latex or escape_latex(c.plain) for c in self.columns)
         rows = [" & ".join(_latex_cell(cell) for cell in row) for row in self.rows]
         return "\n".join(
@@ -129,7 +140,7 @@ def _text(cell: Cell | tuple[str, str]) -> str:
 
 
 def _markdown(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+    return text.translate(_MARKDOWN_SPECIAL)
 
 
 def _markdown_cell(cell: Cell | tuple[str, str]) -> str:
@@ -142,4 +153,3 @@ def _latex_cell(cell: Cell | tuple[str, str]) -> str:
     if isinstance(cell, tuple):
         return f"${cell[1]}$"
     return f"${latex_number(cell)}$" if isinstance(cell, float | int) else escape_latex(cell)
-

@@ -45,7 +45,7 @@ def convert_loss(
     Raises
     ------
     InputError
-        Unknown unit, or `bytes_per_token` missing or not positive where it is needed.
+        Unknown unit, or `bytes_per_token` missing, or not positive and finite, where it is needed.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def convert_loss(
     if source_measure != target_measure:
         factor *= 1 / math.log(2) if target_measure == "bits" else math.log(2)
     if source_per != target_per:
-        if bytes_per_token is None or not bytes_per_token > 0:
+        if bytes_per_token is None or not 0 < bytes_per_token < math.inf:
             raise InputError(
                 f"to convert {source} to {target}, bytes_per_token must be a positive number; "
                 f"it is {bytes_per_token}"

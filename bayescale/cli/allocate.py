@@ -30,7 +30,9 @@ def run(
     flops: Annotated[list[str], typer.Option(metavar="C,...", help="Training budgets in FLOPs.")],
     flops_per_parameter_token: Annotated[
         str | None,
-        typer.Option(metavar="K", help="k of C = k N D; by default 6, or what the runs' FLOPs say."),
+        typer.Option(
+            metavar="K", help="k of C = k N D; by default 6, or what the runs' FLOPs say."
+        ),
     ] = None,
     level: Level = 0.9,
     law: LawClass = None,

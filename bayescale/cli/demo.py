@@ -36,7 +36,9 @@ def run(
         forecast = predict(posterior, points=held_out.inputs, level=level)
         budget = float(held_out.C.max())
         allocation = allocate(posterior, budget, level=level)
-        inside = [i.lower <= y <= i.upper for i, y in zip(forecast.intervals, held_out.loss, strict=True)]
+        inside = [
+            i.lower <= y <= i.upper for i, y in zip(forecast.intervals, held_out.loss, strict=True)
+        ]
     if plots is not None:
         import matplotlib
 
@@ -63,7 +65,9 @@ def run(
         return
     emit(str(runs.describe()))
     emit("\n" + posterior.text(level))
-    emit(f"\nForecast of {len(held_out)} held-out runs with 5 to 10 times the compute of all of these:")
+    emit(
+        f"\nForecast of {len(held_out)} held-out runs with 5 to 10 times the compute of all of these:"
+    )
     emit(forecast.with_observed(held_out.loss).text())
     emit(f"\n{sum(inside)} of {len(inside)} held-out runs fell inside their {level:.0%} interval.")
     emit("\n" + repr(allocation))

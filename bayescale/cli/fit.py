@@ -30,16 +30,20 @@ EXAMPLE = "Example:  bayescale fit runs.csv --law chinchilla -o fit.nc --plots f
 
 def run(
     runs: RunsArgument,
-    law: Annotated[str, typer.Option(help="Name of a law (bayescale laws), or module:Class.")] = "chinchilla",
+    law: Annotated[
+        str, typer.Option(help="Name of a law (bayescale laws), or module:Class.")
+    ] = "chinchilla",
     noise: Annotated[str, typer.Option(help="student-t, gaussian or laplace.")] = "student-t",
     x: Annotated[
-        str | None, typer.Option(help="For a law of one variable: params, tokens, flops or unique_tokens.")
+        str | None,
+        typer.Option(help="For a law of one variable: params, tokens, flops or unique_tokens."),
     ] = None,
     columns: Columns = None,
     where: Where = None,
     loss_unit: LossUnit = "nats/token",
     allow: Annotated[
-        list[str] | None, typer.Option(metavar="CHECK", help="Lift a check of the design by its name.")
+        list[str] | None,
+        typer.Option(metavar="CHECK", help="Lift a check of the design by its name."),
     ] = None,
     level: Level = 0.9,
     seed: Annotated[int, typer.Option(help="Seed: the same seed gives the same draws.")] = 0,
@@ -47,7 +51,8 @@ def run(
     draws: Annotated[int, typer.Option(help="Draws kept in each chain.")] = 1000,
     warmup: Annotated[int, typer.Option(help="Warm-up draws dropped in each chain.")] = 200,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FIT.nc", help="Save the posterior here.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FIT.nc", help="Save the posterior here."),
     ] = None,
     plots: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the figures here, as PNG and PDF.")

@@ -18,14 +18,18 @@ EXAMPLE = "Example:  bayescale laws chinchilla"
 
 
 def run(
-    name: Annotated[str | None, typer.Argument(help="Show one law: parameters, priors, fits.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Show one law: parameters, priors, fits.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the laws, or show one with its parameters, priors and published fits."""
     from bayescale.laws import LAWS
 
     if name is not None and name not in LAWS:
-        raise InputError(Problem("laws", f"{name!r} is not a law", remedy=f"use one of {', '.join(LAWS)}"))
+        raise InputError(
+            Problem("laws", f"{name!r} is not a law", remedy=f"use one of {', '.join(LAWS)}")
+        )
     chosen = list(LAWS.values()) if name is None else [LAWS[name]]
     if json:
         emit_json([law_json(law) for law in chosen])
@@ -65,7 +69,9 @@ def _short(law: type[Law]) -> str:
 
 def _long(law: type[Law]) -> str:
     lines = [_short(law), "", "parameters"]
-    lines += [f"  {p.name:<8} {p.meaning}" + (f" ({p.unit})" if p.unit else "") for p in law.parameters()]
+    lines += [
+        f"  {p.name:<8} {p.meaning}" + (f" ({p.unit})" if p.unit else "") for p in law.parameters()
+    ]
     lines += ["", "priors, on"]
     lines += [f"  {c.name:<8} {c.prior}   {c.meaning}" for c in law.coordinates]
     if law.published:

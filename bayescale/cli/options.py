@@ -24,7 +24,8 @@ class TableForm(StrEnum):
 RunsArgument = Annotated[
     str,
     typer.Argument(
-        metavar="RUNS", help="Table of runs (CSV, TSV, Parquet, JSON, JSONL), or the data set byte-sweep."
+        metavar="RUNS",
+        help="Table of runs (CSV, TSV, Parquet, JSON, JSONL), or the data set byte-sweep.",
     ),
 ]
 FitArgument = Annotated[
@@ -45,18 +46,24 @@ LossUnit = Annotated[
     str, typer.Option(help="Unit of the losses: nats/token, bits/token, nats/byte, bits/byte.")
 ]
 Level = Annotated[float, typer.Option(help="Mass of the intervals, between 0 and 1.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")
+]
 TableOption = Annotated[
     TableForm | None, typer.Option("--table", help="Print the table as it goes into a paper.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no verdicts.")]
 LawClass = Annotated[
     str | None,
-    typer.Option("--law", metavar="MODULE:CLASS", help="The law, if it is not one of the package's."),
+    typer.Option(
+        "--law", metavar="MODULE:CLASS", help="The law, if it is not one of the package's."
+    ),
 ]
 AllowFailed = Annotated[
     list[str] | None,
-    typer.Option("--allow", metavar="CHECK", help="failed-sampling: answer from a fit that failed."),
+    typer.Option(
+        "--allow", metavar="CHECK", help="failed-sampling: answer from a fit that failed."
+    ),
 ]
 
 
@@ -68,8 +75,14 @@ def parse_columns(text: str | None) -> dict[str, str] | None:
     for item in text.split(","):
         role, equals, column = item.partition("=")
         if not equals or role.strip() in pairs:
-            what = f"the role {role.strip()!r} stands twice" if equals else f"{item!r} is not ROLE=COLUMN"
-            raise InputError(Problem("--columns", what, remedy="write params=N,tokens=D,loss=val_loss"))
+            what = (
+                f"the role {role.strip()!r} stands twice"
+                if equals
+                else f"{item!r} is not ROLE=COLUMN"
+            )
+            raise InputError(
+                Problem("--columns", what, remedy="write params=N,tokens=D,loss=val_loss")
+            )
         pairs[role.strip()] = column.strip()
     return pairs
 
@@ -112,6 +125,8 @@ def read_runs(source: str, columns: str | None, where: str | None, loss_unit: st
 
     if is_dataset(source):
         if columns or where:
-            raise InputError(f"{source!r} is a data set of the package; --columns and --where are for files")
+            raise InputError(
+                f"{source!r} is a data set of the package; --columns and --where are for files"
+            )
         return load_dataset(source)
     return Runs.read(source, parse_columns(columns), where, loss_unit)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def clean(text: str) -> str:
     """The text without control characters, which could command a terminal."""
-    return "".join(c if c in "\n\t" or (ord(c) >= 32 and not 127 <= ord(c) < 160) else "?" for c in text)
+    return "".join(
+        c if c in "\n\t" or (ord(c) >= 32 and not 127 <= ord(c) < 160) else "?" for c in text
+    )
 
 
 def emit(text: str) -> None:

@@ -42,7 +42,9 @@ class Kind(StrEnum):
 def run(
     fit: FitArgument,
     params: Annotated[list[str] | None, typer.Option(metavar="N,...", help="Parameters.")] = None,
-    tokens: Annotated[list[str] | None, typer.Option(metavar="D,...", help="Training tokens.")] = None,
+    tokens: Annotated[
+        list[str] | None, typer.Option(metavar="D,...", help="Training tokens.")
+    ] = None,
     x: Annotated[
         list[str] | None, typer.Option(metavar="X,...", help="The input of a law of one variable.")
     ] = None,

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from numpyro.distributions.transforms import Transform, biject_to
-from numpyro.infer.util import potential_energy
+import numpy as np
 
 from bayescale.model import Data, ModelSpec
 
@@ -23,6 +22,8 @@ def potential(spec: ModelSpec) -> Any:
     It is jitted, so that a program which calls it many times traces the model once.
     """
 
+    from numpyro.infer.util import potential_energy
+
     def negative_log_density(u: Any, data: Data) -> Any:
         named = {c.name: u[i] for i, c in enumerate(spec.coordinates)}
         return potential_energy(spec, (data,), {}, named)
@@ -30,16 +31,20 @@ def potential(spec: ModelSpec) -> Any:
     return jax.jit(negative_log_density)
 
 
-def transforms(spec: ModelSpec, data: Data) -> list[Transform]:
+def transforms(spec: ModelSpec, data: Data) -> list[Any]:
     """The bijections from unbounded values to each coordinate's support."""
+    import numpyro
+
     supports = [c.prior.distribution(data.reference).support for c in spec.coordinates]
-    return [biject_to(support) for support in supports]
+    return [numpyro.distributions.biject_to(support) for support in supports]
 
 
 def constrain(spec: ModelSpec, u: Any, data: Data) -> dict[str, Any]:
     """Return the coordinates at an unbounded vector."""
     bijections = transforms(spec, data)
-    return {c.name: t(u[i]) for i, (c, t) in enumerate(zip(spec.coordinates, bijections, strict=True))}
+    return {
+        c.name: t(u[i]) for i, (c, t) in enumerate(zip(spec.coordinates, bijections, strict=True))
+    }
 
 
 def centre(spec: ModelSpec, data: Data) -> Any:
@@ -64,7 +69,15 @@ def whitening(spec: ModelSpec, mode: Any, data: Data) -> Whitening:
     """
     gradient = jax.grad(potential(spec))
     steps = DIFFERENCE * jnp.eye(mode.shape[0])
-    columns = jax.vmap(lambda step: gradient(mode + step, data) - gradient(mode - step, data))(steps)
+    around = jax.vmap(lambda step: gradient(mode + step, data))(jnp.concatenate([steps, -steps]))
+    columns = around[: len(steps)] - around[len(steps) :]
     hessian = (columns + columns.T) / (4 * DIFFERENCE)
     values, vectors = jnp.linalg.eigh(hessian)
     return Whitening(mode, vectors / jnp.sqrt(jnp.maximum(values, EIGENVALUE_FLOOR)))
+
+
+def empirical_whitening(u: np.ndarray) -> Whitening:
+    """Return the map from the mean and covariance of draws of shape (chains, draws, coordinates)."""
+    draws = u.reshape(-1, u.shape[-1])
+    values, vectors = np.linalg.eigh(np.cov(draws, rowvar=False))
+    return Whitening(draws.mean(axis=0), vectors * np.sqrt(np.maximum(values, 1e-12)))

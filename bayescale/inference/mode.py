@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optimistix as optx
 
 from bayescale.inference.geometry import Whitening, centre, potential, whitening
 from bayescale.model import Data, ModelSpec
@@ -37,10 +36,12 @@ def find_mode(spec: ModelSpec, key_data: Any, data: Data) -> tuple[Whitening, An
         Negative log density at the minimum that each start reached, shape (STARTS,); NaN where a
         start failed.
     """
+    import optimistix as optx
+
     key = jax.random.wrap_key_data(key_data, impl="threefry2x32")
     start = centre(spec, data)
     offsets = SPREAD * jax.random.normal(key, (STARTS, start.shape[0]))
-    solver = optx.BFGS(rtol=TOLERANCE, atol=TOLERANCE)
+    solver: Any = optx.BFGS(rtol=TOLERANCE, atol=TOLERANCE)
     function = potential(spec)
 
     def descend(u: Any) -> tuple[Any, Any]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-from numpyro.infer.hmc import hmc
 
 from bayescale.inference.geometry import Whitening, constrain, potential
 from bayescale.model import Data, ModelSpec
@@ -29,7 +28,7 @@ def sample(
     data: Data,
     whitening: Whitening,
     target_accept: Any,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Any]:
     """Run the chains from draws of the Laplace approximation; adapt the step size only.
 
     Parameters
@@ -48,10 +47,13 @@ def sample(
     Returns
     -------
     dict
-        ``law``, ``noise`` and ``coordinates``: name to draws; ``stats``: ``diverging``, ``energy``,
+        ``law``, ``noise`` and ``coordinates``: name to draws; ``unbounded``: the vectors that were
+        sampled, shape (chains, draws, coordinates); ``stats``: ``diverging``, ``energy``,
         ``num_steps`` (leapfrog steps), ``accept_prob``, ``potential`` (negative log density of the
-        unbounded vector) and ``step_size``. Every array has axes (chains, draws).
+        unbounded vector) and ``step_size``. All have axes (chains, draws).
     """
+    from numpyro.infer.hmc import hmc
+
     function = potential(spec)
 
     @jax.jit
@@ -96,5 +98,6 @@ def sample(
         "law": {p.name: getattr(law, p.name) for p in spec.law.parameters()},
         "noise": {p.name: getattr(noise, p.name) for p in spec.noise.parameters()},
         "coordinates": coordinates,
+        "unbounded": u,
         "stats": stats,
     }

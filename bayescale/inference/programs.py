@@ -11,13 +11,12 @@ import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
-import jaxlib
 import numpy as np
-import numpyro
 from jax.experimental.compilation_cache import compilation_cache
 
 from bayescale.cache import cache_folder, write_atomically
@@ -25,9 +24,17 @@ from bayescale.inference.geometry import Whitening
 from bayescale.model import Data, ModelSpec
 
 for _type in (Data, Whitening):
-    jax.export.register_namedtuple_serialization(_type, serialized_name=f"bayescale.{_type.__name__}")
+    jax.export.register_namedtuple_serialization(
+        _type, serialized_name=f"bayescale.{_type.__name__}"
+    )
 
 _programs: dict[Any, Callable[..., Any]] = {}
+
+
+def key_data(seed: int, count: int) -> np.ndarray:
+    """Data of independent Threefry keys, shape (count, 2)."""
+    key = jax.random.key(seed, impl="threefry2x32")
+    return np.asarray(jax.random.key_data(jax.random.split(key, count)))
 
 
 Request = tuple[Callable[..., Any], tuple[Any, ...], tuple[Any, ...]]
@@ -96,7 +103,7 @@ def _exported_path(spec: ModelSpec, key: Any) -> Path | None:
 
 
 def _versions() -> tuple[str, ...]:
-    return jax.__version__, jaxlib.__version__, numpyro.__version__
+    return tuple(version(package) for package in ("jax", "jaxlib", "numpyro", "optimistix"))
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,16 @@ LAWS: dict[str, type[Law]] = {
     )
 }
 
-__all__ = ["LAWS", "Chinchilla", "ClosedFormOptimum", "Coupled", "Law", "Power", "Published", "get_law"]
+__all__ = [
+    "LAWS",
+    "Chinchilla",
+    "ClosedFormOptimum",
+    "Coupled",
+    "Law",
+    "Power",
+    "Published",
+    "get_law",
+]
 
 
 def get_law(law: str | type[Law]) -> type[Law]:
@@ -44,5 +53,7 @@ def get_law(law: str | type[Law]) -> type[Law]:
             ) from None
         return get_law(found)
     raise InputError(
-        Problem("law", f"{law!r} is not a law", remedy=f"use one of {', '.join(LAWS)}, or module:Class")
+        Problem(
+            "law", f"{law!r} is not a law", remedy=f"use one of {', '.join(LAWS)}, or module:Class"
+        )
     )

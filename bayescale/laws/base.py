@@ -8,12 +8,22 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bayescale.parameters import Coordinate, Parameter, parameters
 from bayescale.priors import Reference
 
 Inputs = Mapping[str, Any]
+
+
+def power(base: Any, exponent: Any) -> Any:
+    """Return base^exponent for a positive base.
+
+    The operator ``**`` also provides for bases of 0 and below, which no law needs and which takes
+    longer to compile and to differentiate.
+    """
+    return jnp.exp(exponent * jnp.log(base))
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,7 @@ class Law(eqx.Module):
     published: ClassVar[tuple[Published, ...]] = ()
 
     @abstractmethod
-    def loss(self, x: Inputs) -> Float[Array, "..."]:
+    def loss(self, x: Inputs) -> Float[Array, " ..."]:
         """Return the loss at the inputs, a mapping of symbol to array."""
 
     @classmethod

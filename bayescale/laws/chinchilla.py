@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from jaxtyping import Array, Float
 
 from bayescale.laws import sum_of_powers
-from bayescale.laws.base import ClosedFormOptimum, Inputs, Law, Published
+from bayescale.laws.base import ClosedFormOptimum, Inputs, Law, Published, power
 from bayescale.parameters import Coordinate, parameter
 from bayescale.priors import LogNormal, Reference
 
@@ -31,8 +31,8 @@ class Chinchilla(Law, ClosedFormOptimum):
     Examples
     --------
     >>> law = Chinchilla.from_published("besiroglu-2024")
-    >>> float(law.loss({"N": 70e9, "D": 1.4e12}).round(3))
-    1.974
+    >>> round(law.loss({"N": 70e9, "D": 1.4e12}), 3)
+    1.973
     """
 
     name: ClassVar = "chinchilla"
@@ -41,22 +41,18 @@ class Chinchilla(Law, ClosedFormOptimum):
     source: ClassVar = "Hoffmann et al. 2022, arXiv:2203.15556, equation 2"
     inputs: ClassVar = ("N", "D")
 
-    E: Float[Array, "..."] = parameter("E", "irreducible loss", "loss")
-    A: Float[Array, "..."] = parameter("A", "scale of the term in N", "loss")
-    B: Float[Array, "..."] = parameter("B", "scale of the term in D", "loss")
-    alpha: Float[Array, "..."] = parameter(r"\alpha", "exponent of N")
-    beta: Float[Array, "..."] = parameter(r"\beta", "exponent of D")
+    E: Float[Array, " ..."] = parameter("E", "irreducible loss", "loss")
+    A: Float[Array, " ..."] = parameter("A", "scale of the term in N", "loss")
+    B: Float[Array, " ..."] = parameter("B", "scale of the term in D", "loss")
+    alpha: Float[Array, " ..."] = parameter(r"\alpha", "exponent of N")
+    beta: Float[Array, " ..."] = parameter(r"\beta", "exponent of D")
 
     coordinates: ClassVar = (
         sum_of_powers.LOSS_AT_OPTIMUM,
         sum_of_powers.SHARE_OF_E,
         sum_of_powers.TOKENS_PER_PARAMETER,
-        Coordinate(
-            "alpha", LogNormal(0.30, 0.40, low=0.05, high=1.2), r"\alpha", "exponent of N"
-        ),
-        Coordinate(
-            "beta", LogNormal(0.36, 0.50, low=0.05, high=1.2), r"\beta", "exponent of D"
-        ),
+        Coordinate("alpha", LogNormal(0.30, 0.40, low=0.05, high=1.2), r"\alpha", "exponent of N"),
+        Coordinate("beta", LogNormal(0.36, 0.50, low=0.05, high=1.2), r"\beta", "exponent of D"),
     )
     published: ClassVar = (
         Published(
@@ -77,9 +73,13 @@ class Chinchilla(Law, ClosedFormOptimum):
         ),
     )
 
-    def loss(self, x: Inputs) -> Float[Array, "..."]:
+    def loss(self, x: Inputs) -> Float[Array, " ..."]:
         """Return the loss at ``x["N"]``, ``x["D"]``."""
-        return self.E + self.A * x["N"] ** -self.alpha + self.B * x["D"] ** -self.beta
+        return (
+            self.E
+            + self.A * power(x["N"], -self.alpha)
+            + self.B * power(x["D"], -self.beta)
+        )
 
     def optimum(self, flops: Any, flops_per_parameter_token: Any) -> tuple[Any, Any]:
         """Return N and D of the lowest loss under C = k N D."""
@@ -95,9 +95,7 @@ class Chinchilla(Law, ClosedFormOptimum):
         """Return the law with these decision coordinates."""
         c = coordinates
         reducible = c["L_opt"] * (1 - c["share_E"])
-        scales = sum_of_powers.coefficients(
-            reducible, c["alpha"], c["beta"], c["M_opt"], reference
-        )
+        scales = sum_of_powers.coefficients(reducible, c["alpha"], c["beta"], c["M_opt"], reference)
         return cls(E=c["L_opt"] * c["share_E"], alpha=c["alpha"], beta=c["beta"], **scales)
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:

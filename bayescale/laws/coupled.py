@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from jaxtyping import Array, Float
 
 from bayescale.laws import sum_of_powers
-from bayescale.laws.base import ClosedFormOptimum, Inputs, Law, Published
+from bayescale.laws.base import ClosedFormOptimum, Inputs, Law, Published, power
 from bayescale.parameters import Coordinate, parameter
 from bayescale.priors import LogNormal, Reference
 
@@ -31,8 +31,8 @@ class Coupled(Law, ClosedFormOptimum):
     Examples
     --------
     >>> law = Coupled(E=1.22, A=3355.0, B=18186.0, alpha=0.408, beta=0.431, k=0.452)
-    >>> float(law.loss({"N": 1e9, "D": 2e10}).round(2))
-    2.4
+    >>> round(law.loss({"N": 1e9, "D": 2e10}), 2)
+    2.37
     """
 
     name: ClassVar = "coupled"
@@ -41,12 +41,12 @@ class Coupled(Law, ClosedFormOptimum):
     source: ClassVar = "Busbridge et al. 2025, arXiv:2502.08606, supervised law"
     inputs: ClassVar = ("N", "D")
 
-    E: Float[Array, "..."] = parameter("E", "irreducible loss", "loss")
-    A: Float[Array, "..."] = parameter("A", "inner scale of the term in N")
-    B: Float[Array, "..."] = parameter("B", "inner scale of the term in D")
-    alpha: Float[Array, "..."] = parameter(r"\alpha", "inner exponent of N")
-    beta: Float[Array, "..."] = parameter(r"\beta", "inner exponent of D")
-    k: Float[Array, "..."] = parameter("k", "outer exponent")
+    E: Float[Array, " ..."] = parameter("E", "irreducible loss", "loss")
+    A: Float[Array, " ..."] = parameter("A", "inner scale of the term in N")
+    B: Float[Array, " ..."] = parameter("B", "inner scale of the term in D")
+    alpha: Float[Array, " ..."] = parameter(r"\alpha", "inner exponent of N")
+    beta: Float[Array, " ..."] = parameter(r"\beta", "inner exponent of D")
+    k: Float[Array, " ..."] = parameter("k", "outer exponent")
 
     coordinates: ClassVar = (
         sum_of_powers.LOSS_AT_OPTIMUM,
@@ -81,10 +81,10 @@ class Coupled(Law, ClosedFormOptimum):
         ),
     )
 
-    def loss(self, x: Inputs) -> Float[Array, "..."]:
+    def loss(self, x: Inputs) -> Float[Array, " ..."]:
         """Return the loss at ``x["N"]``, ``x["D"]``."""
-        inner = self.A * x["N"] ** -self.alpha + self.B * x["D"] ** -self.beta
-        return self.E + inner**self.k
+        inner = self.A * power(x["N"], -self.alpha) + self.B * power(x["D"], -self.beta)
+        return self.E + power(inner, self.k)
 
     def optimum(self, flops: Any, flops_per_parameter_token: Any) -> tuple[Any, Any]:
         """Return N and D of the lowest loss under C = k N D."""
@@ -101,7 +101,7 @@ class Coupled(Law, ClosedFormOptimum):
         c = coordinates
         k = c["k"]
         alpha, beta = c["k_alpha"] / k, c["k_beta"] / k
-        inner = (c["L_opt"] * (1 - c["share_E"])) ** (1 / k)
+        inner = power(c["L_opt"] * (1 - c["share_E"]), 1 / k)
         scales = sum_of_powers.coefficients(inner, alpha, beta, c["M_opt"], reference)
         return cls(E=c["L_opt"] * c["share_E"], alpha=alpha, beta=beta, k=k, **scales)
 
@@ -110,7 +110,7 @@ class Coupled(Law, ClosedFormOptimum):
         decision = sum_of_powers.decision_coordinates(
             self.A, self.B, self.alpha, self.beta, reference
         )
-        loss = self.E + decision["total"] ** self.k
+        loss = self.E + power(decision["total"], self.k)
         return {
             "L_opt": loss,
             "share_E": self.E / loss,

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from bayescale.laws.base import power
 from bayescale.parameters import Coordinate
 from bayescale.priors import Beta, LogNormal, Reference
 
@@ -20,9 +21,7 @@ LOSS_AT_OPTIMUM = Coordinate(
     "loss at the optimum for the reference budget, the geometric centre of the runs' compute",
     "loss",
 )
-SHARE_OF_E = Coordinate(
-    "share_E", Beta(4, 1.7), r"E/L^*", "share of that loss that is irreducible"
-)
+SHARE_OF_E = Coordinate("share_E", Beta(4, 1.7), r"E/L^*", "share of that loss that is irreducible")
 TOKENS_PER_PARAMETER = Coordinate(
     "M_opt",
     LogNormal(15.0, 0.9),
@@ -81,10 +80,10 @@ def coefficients(total: Any, alpha: Any, beta: Any, M_opt: Any, reference: Refer
     """
     n, d = reference_optimum(M_opt, reference)
     share = beta / (alpha + beta)
-    return {"A": share * total * n**alpha, "B": (1 - share) * total * d**beta}
+    return {"A": share * total * power(n, alpha), "B": (1 - share) * total * power(d, beta)}
 
 
 def decision_coordinates(A: Any, B: Any, alpha: Any, beta: Any, reference: Reference) -> dict:
     """S at the optimum of the reference budget (``total``) and D/N there (``M_opt``)."""
     n, d = optimum(A, B, alpha, beta, reference["N"] * reference["D"])
-    return {"total": A * n**-alpha + B * d**-beta, "M_opt": d / n}
+    return {"total": A * power(n, -alpha) + B * power(d, -beta), "M_opt": d / n}

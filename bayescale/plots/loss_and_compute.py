@@ -58,7 +58,9 @@ def plot_loss(
             intervals = best.intervals["loss"]
             new = predict(posterior, points=points, level=level, allow_failed=True).intervals
         else:
-            intervals = predict(posterior, x=x, kind="law", level=level, allow_failed=True).intervals
+            intervals = predict(
+                posterior, x=x, kind="law", level=level, allow_failed=True
+            ).intervals
             new = predict(posterior, x=x, kind="run", level=level, allow_failed=True).intervals
         inside = x <= seen.max()
         what = "compute-optimal law" if two else "law"
@@ -89,7 +91,9 @@ def _held_out(ax: Axes, posterior: Posterior, runs: Runs, level: float) -> None:
     intervals = predict(posterior, points=runs.inputs, level=level, allow_failed=True).intervals
     x = runs.C if "N" in posterior.spec.law.inputs else runs["x"]
     for position, interval in zip(x, intervals, strict=True):
-        ax.plot([position] * 2, [interval.lower, interval.upper], color=RED, lw=1.2, alpha=0.6, zorder=4)
+        ax.plot(
+            [position] * 2, [interval.lower, interval.upper], color=RED, lw=1.2, alpha=0.6, zorder=4
+        )
     inside = sum(i.lower <= y <= i.upper for i, y in zip(intervals, runs.loss, strict=True))
     label = f"held-out runs ({inside} of {len(runs)} inside {level:.0%})"
     ax.scatter(x, runs.loss, s=18, color=RED, marker="D", lw=0, zorder=5, label=label)

@@ -72,7 +72,9 @@ def plot_allocation(
 
 def _band(ax: Axes, budgets: np.ndarray, intervals: tuple[Interval, ...], level: float) -> None:
     lower, upper = [i.lower for i in intervals], [i.upper for i in intervals]
-    ax.fill_between(budgets, lower, upper, color=BLUE, alpha=0.3, lw=0, label=f"this fit, {level:.0%}")
+    ax.fill_between(
+        budgets, lower, upper, color=BLUE, alpha=0.3, lw=0, label=f"this fit, {level:.0%}"
+    )
     ax.plot(budgets, [i.median for i in intervals], color=BLUE)
 
 
@@ -86,5 +88,12 @@ def _published(left: Axes, right: Axes, budgets: np.ndarray, factor: float) -> N
         name = fit.source.split(",")[0]
         left.plot(budgets, N, color=ORANGE, ls=style, lw=1.1, label=name)
         right.plot(budgets, D / N, color=ORANGE, ls=style, lw=1.1)
-    left.plot(budgets, np.sqrt(budgets / factor / 20), color=GREY, ls=REFERENCE_LINES[2], lw=1.1, label="D = 20 N")
+    left.plot(
+        budgets,
+        np.sqrt(budgets / factor / 20),
+        color=GREY,
+        ls=REFERENCE_LINES[2],
+        lw=1.1,
+        label="D = 20 N",
+    )
     right.axhline(20, color=GREY, ls=REFERENCE_LINES[2], lw=1.1)

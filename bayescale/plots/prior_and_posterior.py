@@ -49,7 +49,9 @@ def plot_prior_posterior(posterior: Posterior, axes: Any = None) -> list[Axes]:
             _density(ax, draws, bins, BLUE, "posterior", logarithmic)
             if logarithmic:
                 ax.set_xscale("log")
-            share = np.ptp(np.quantile(draws, [0.05, 0.95])) / np.ptp(np.quantile(prior, [0.05, 0.95]))
+            share = np.ptp(np.quantile(draws, [0.05, 0.95])) / np.ptp(
+                np.quantile(prior, [0.05, 0.95])
+            )
             ax.annotate(
                 f"{share:.2g} of the\nprior's width", (0.97, 0.95), xycoords="axes fraction",
                 ha="right", va="top", fontsize=7, color=BLUE,

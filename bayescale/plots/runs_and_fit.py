@@ -57,16 +57,24 @@ def _surface(posterior: Posterior, ax: Axes) -> None:
     N = log_range(runs.N.min() / 1.3, runs.N.max() * 1.3, GRID)
     D = log_range(runs.D.min() / 1.3, runs.D.max() * 1.3, GRID)
     grid_n, grid_d = np.meshgrid(N, D)
-    surface = np.median(law_loss(_thinned(posterior), {"N": grid_n.ravel(), "D": grid_d.ravel()}), axis=0)
+    surface = np.median(
+        law_loss(_thinned(posterior), {"N": grid_n.ravel(), "D": grid_d.ravel()}), axis=0
+    )
     low, high = runs.loss.min(), runs.loss.max()
     levels = log_range(low, high, 10)
-    options = {"cmap": "viridis_r", "vmin": low, "vmax": high}
-    lines = ax.contour(N, D, surface.reshape(grid_n.shape), levels=levels, linewidths=0.9, **options)
+    options: dict[str, Any] = {"cmap": "viridis_r", "vmin": low, "vmax": high}
+    lines = ax.contour(
+        N, D, surface.reshape(grid_n.shape), levels=levels, linewidths=0.9, **options
+    )
     ax.clabel(lines, fmt="%.2f", fontsize=6.5)
-    points = ax.scatter(runs.N, runs.D, c=runs.loss, s=16, edgecolor="white", lw=0.4, zorder=3, **options)
+    points = ax.scatter(
+        runs.N, runs.D, c=runs.loss, s=16, edgecolor="white", lw=0.4, zorder=3, **options
+    )
     budgets = log_range(runs.C.min(), runs.C.max(), 50)
     best = allocate(_thinned(posterior), budgets, allow_failed=True).draws
-    ax.plot(np.median(best["N"], axis=0), np.median(best["D"], axis=0), color=ORANGE, label="optimum")
+    ax.plot(
+        np.median(best["N"], axis=0), np.median(best["D"], axis=0), color=ORANGE, label="optimum"
+    )
     ax.set(xscale="log", yscale="log", xlabel="parameters N", ylabel="training tokens D",
            title=f"Runs and {posterior.spec.law.title}", xlim=(N[0], N[-1]), ylim=(D[0], D[-1]))  # fmt: skip
     ax.legend(loc="lower right", handlelength=1.2)
@@ -109,16 +117,23 @@ def _residuals(posterior: Posterior, ax: Axes, level: float) -> None:
     two = {"N", "D"} <= set(runs.inputs)
     horizontal = runs.C if two else inputs[posterior.spec.law.inputs[0]]
     noise = posterior.flat_noise()
-    scatter = 100 * noise.scatter(np.random.default_rng(0), np.zeros(len(noise.sigma)))
+    scatter = 100 * noise.scatter(np.random.default_rng(0), np.zeros(posterior.stats["energy"].size))
     tail = (1 - level) / 2
     low, high = np.quantile(scatter, [tail, 1 - tail])
     inside = np.mean((residuals >= low) & (residuals <= high))
-    ax.axhspan(low, high, color=BLUE, alpha=0.15, lw=0, label=f"{level:.0%} of the noise ({inside:.0%} of runs)")
+    ax.axhspan(
+        low,
+        high,
+        color=BLUE,
+        alpha=0.15,
+        lw=0,
+        label=f"{level:.0%} of the noise ({inside:.0%} of runs)",
+    )
     ax.axhline(0, color=BLUE, lw=0.8)
     if two:
         from matplotlib.colors import LogNorm
 
-        colours = {"c": runs.D / runs.N, "cmap": "cividis", "norm": LogNorm()}
+        colours: dict[str, Any] = {"c": runs.D / runs.N, "cmap": "cividis", "norm": LogNorm()}
     else:
         colours = {"color": GREY}
     points = ax.scatter(horizontal, residuals, s=14, zorder=3, edgecolor="white", lw=0.3, **colours)

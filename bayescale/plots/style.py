@@ -15,7 +15,7 @@ BLUE, ORANGE, GREEN, RED, GREY = "#2a6f97", "#d1731f", "#4f8f4a", "#a83246", "#6
 REFERENCE_LINES = ((0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 WIDTH = 6.8  # inches, the text width of most papers
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.labelsize": 9,
@@ -42,7 +42,9 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def new_axes(rows: int = 1, columns: int = 1, height: float = 2.9, width: float = WIDTH, **options: Any) -> Any:
+def new_axes(
+    rows: int = 1, columns: int = 1, height: float = 2.9, width: float = WIDTH, **options: Any
+) -> Any:
     """Axes of a new figure: one, or an array of them."""
     from matplotlib import pyplot
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from bayescale.errors import DesignError, InputError, Problem
-from bayescale.runs.roles import ROLES, SYMBOL_TO_ROLE
+from bayescale.runs.roles import ROLES, SYMBOL_TO_ROLE, nearest
 from bayescale.runs.table import Runs
 
 COLLINEAR = 0.999  # correlation of log N and log D above which they count as proportional
@@ -55,11 +55,11 @@ def check_design(
     DesignError
         All checks that failed and were not lifted.
     """
-    unknown = sorted(set(allow) - set(CHECKS))
+    allow = {allow} if isinstance(allow, str) else set(allow)
+    unknown = sorted(allow - set(CHECKS))
     if unknown:
-        raise InputError(
-            Problem("allow", f"{unknown[0]!r} is not a check", remedy=f"checks are {', '.join(CHECKS)}")
-        )
+        what = f"{unknown[0]!r} is not a check{nearest(unknown[0], list(CHECKS))}"
+        raise InputError(Problem("allow", what, remedy=f"checks are {', '.join(CHECKS)}"))
     found = [
         *_duplicates(runs),
         *_several_rows(runs),
@@ -81,13 +81,15 @@ def _column(runs: Runs, symbol: str) -> str:
     return runs.columns.get(SYMBOL_TO_ROLE[symbol], symbol)
 
 
-def _duplicates(runs: Runs) -> list[Problem]:
+def duplicate_rows(runs: Runs) -> list[tuple[int, int]]:
+    """Pairs of a row and a later one that repeats it in inputs, loss and labels."""
     seen: dict[tuple, int] = {}
-    pairs = []
-    for row, key in enumerate(_row_keys(runs)):
-        first = seen.setdefault(key, row)
-        if first != row:
-            pairs.append((first, row))
+    firsts = [seen.setdefault(key, row) for row, key in enumerate(_row_keys(runs))]
+    return [(first, row) for row, first in enumerate(firsts) if first != row]
+
+
+def _duplicates(runs: Runs) -> list[Problem]:
+    pairs = duplicate_rows(runs)
     if not pairs:
         return []
     shown = ", ".join(f"{_place(runs, b)} repeats {_place(runs, a)}" for a, b in pairs[:5])
@@ -97,7 +99,8 @@ def _duplicates(runs: Runs) -> list[Problem]:
     return [
         Problem(
             runs.source,
-            f"{len(pairs)} duplicate rows: {shown}{more} ({values}, loss = {runs.loss[a]:g})",
+            f"{len(pairs)} duplicate {'row' if len(pairs) == 1 else 'rows'}: {shown}{more} "
+            f"({values}, loss = {runs.loss[a]:g})",
             "a run counted twice makes the intervals too narrow",
             "remove the copies",
             "duplicate-rows",
@@ -124,14 +127,15 @@ def _several_rows(runs: Runs) -> list[Problem]:
     if not repeated:
         return []
     name, count = next(iter(repeated.items()))
+    have = "1 run has" if len(repeated) == 1 else f"{len(repeated)} runs have"
     return [
         Problem(
             f"{runs.source}, column {runs.columns['run_id']!r}",
-            f"{len(repeated)} runs have several rows, such as {name!r} with {count}",
+            f"{have} several rows, such as {name!r} with {count}",
             "checkpoints of one run are not independent: taken as independent, 90% intervals "
             "covered the truth about a third of the time in simulation",
-            "keep the last row of each run with --where, or leave the column out with "
-            "--columns run_id=  if it does not name runs",
+            "keep the last row of each run, as with --where 'step == 20000', or leave the column "
+            "out with --columns run_id= if it does not name runs",
             "several-rows-per-run",
         )
     ]
@@ -160,30 +164,40 @@ def _constant(runs: Runs, inputs: Sequence[str], law: str) -> list[Problem]:
         if np.ptp(values) > 0:
             continue
         meaning = ROLES[SYMBOL_TO_ROLE[symbol]].meaning
+        others = [SYMBOL_TO_ROLE[other] for other in inputs if other != symbol]
         problems.append(
             Problem(
                 f"{runs.source}, column {_column(runs, symbol)!r}",
                 f"{symbol} ({meaning}) is {values[0]:g} in every run",
                 f"how the loss depends on {symbol} cannot be seen",
-                f"add runs with other {symbol}" + (", or use --law power" if len(inputs) > 1 else ""),
+                f"add runs with other {symbol}"
+                + (f", or use --law power --x {others[0]}" if others else ""),
                 f"constant-{symbol}",
             )
         )
     return problems
 
 
+def log_correlation(runs: Runs) -> float | None:
+    """Correlation of log N and log D; None if either is constant."""
+    log_n, log_d = np.log(runs.N), np.log(runs.D)
+    if np.ptp(log_n) == 0 or np.ptp(log_d) == 0:
+        return None
+    return float(np.corrcoef(log_n, log_d)[0, 1])
+
+
 def _collinear(runs: Runs, inputs: Sequence[str]) -> list[Problem]:
     if not {"N", "D"} <= set(inputs) or len(runs) < 3:
         return []
+    correlation = log_correlation(runs)
+    if correlation is None or abs(correlation) <= COLLINEAR:
+        return []
     log_n, log_d = np.log(runs.N), np.log(runs.D)
-    if np.ptp(log_n) == 0 or np.ptp(log_d) == 0:
-        return []
-    correlation = float(np.corrcoef(log_n, log_d)[0, 1])
-    if abs(correlation) <= COLLINEAR:
-        return []
     slope = float(np.polyfit(log_n, log_d, 1)[0])
     ratio = float(np.exp(np.mean(log_d - log_n)))
-    what = f"D is {ratio:.3g} N in every run" if abs(slope - 1) < 0.05 else f"D goes as N^{slope:.2f}"
+    what = (
+        f"D is {ratio:.3g} N in every run" if abs(slope - 1) < 0.05 else f"D goes as N^{slope:.2f}"
+    )
     return [
         Problem(
             runs.source,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bayescale.runs.checks import repeated_run_ids
+from bayescale.runs.checks import duplicate_rows, log_correlation, repeated_run_ids
 from bayescale.runs.roles import SYMBOL_TO_ROLE
 from bayescale.runs.table import Runs
 
@@ -84,7 +84,8 @@ class Description:
 
 def _range(column: str, values: np.ndarray) -> Range:
     low, high = float(values.min()), float(values.max())
-    return Range(column, low, high, float(np.log10(high / low)), len(np.unique(values)))
+    decades = float(np.log10(high) - np.log10(low))
+    return Range(column, low, high, decades, len(np.unique(values)))
 
 
 def describe(runs: Runs) -> Description:
@@ -97,8 +98,7 @@ def describe(runs: Runs) -> Description:
     correlation, deviation = None, 0.0
     if {"N", "D"} <= set(symbols):
         ranges["M"] = _range("D/N", runs.D / runs.N)
-        if ranges["N"].distinct > 1 and ranges["D"].distinct > 1:
-            correlation = float(np.corrcoef(np.log(runs.N), np.log(runs.D))[0, 1])
+        correlation = log_correlation(runs)
         factor = runs.C / (runs.N * runs.D * runs.flops_per_parameter_token)
         deviation = float(np.max(np.abs(factor - 1)))
     ranges["loss"] = _range(runs.columns.get("loss", ""), runs.loss)
@@ -107,9 +107,8 @@ def describe(runs: Runs) -> Description:
     where = where.ravel()
     repeated = np.flatnonzero(counts > 1)
     spreads = [float(np.std(np.log(runs.loss[where == i]), ddof=1)) for i in repeated]
-    whole = np.column_stack([points, runs.loss])
-    labels = runs.labels.get("group")
-    group_names, group_counts = np.unique(labels, return_counts=True) if labels is not None else ([], [])
+    labels = runs.labels.get("group", np.asarray([], dtype=str))
+    group_names, group_counts = np.unique(labels, return_counts=True)
     description = Description(
         source=runs.source,
         n_runs=len(runs),
@@ -121,7 +120,7 @@ def describe(runs: Runs) -> Description:
         flops_deviation=deviation,
         replicated_points=len(repeated),
         replicate_sd=float(np.median(spreads)) if spreads else None,
-        duplicate_rows=len(whole) - len(np.unique(whole, axis=0)),
+        duplicate_rows=len(duplicate_rows(runs)),
         rows_of_one_run=repeated_run_ids(runs),
         groups={str(n): int(c) for n, c in zip(group_names, group_counts, strict=True)},
     )
@@ -130,13 +129,12 @@ def describe(runs: Runs) -> Description:
 
 
 def _notes(d: Description) -> list[str]:
-    notes = []
-    for symbol in ("N", "D", "x"):
-        if symbol in d.ranges and d.ranges[symbol].decades < 1:
-            notes.append(
-                f"{symbol} spans {d.ranges[symbol].decades:.2f} decades: less than one makes its "
-                "exponent uncertain"
-            )
+    notes = [
+        f"{symbol} spans {d.ranges[symbol].decades:.2f} decades: less than one makes its "
+        "exponent uncertain"
+        for symbol in ("N", "D", "x")
+        if symbol in d.ranges and d.ranges[symbol].decades < 1
+    ]
     if d.correlation is not None:
         spread = d.ranges["M"]
         notes.append(
@@ -155,7 +153,7 @@ def _notes(d: Description) -> list[str]:
             f"{d.replicate_sd:.4f}"
         )
     if d.duplicate_rows:
-        notes.append(f"{d.duplicate_rows} rows repeat another in every input and in the loss")
+        notes.append(f"{d.duplicate_rows} rows repeat another in inputs, loss and labels")
     if d.rows_of_one_run:
         notes.append(
             f"{len(d.rows_of_one_run)} runs have several rows (checkpoints?), which are not independent"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bayescale.errors import InputError, Problem
+from bayescale.errors import InputError, Problem, shown
 
 MAX_BYTES = 1_000_000_000
 MAX_ROWS = 10_000_000
 FORMATS = (".csv", ".tsv", ".parquet", ".json", ".jsonl")
+_RECORD = '{"params": 1e8, "tokens": 2e9, "loss": 3.1}'
+_RECORDS = f"[{_RECORD}, ...]"
 
 
 @dataclass
@@ -29,7 +32,8 @@ class Table:
     source
         What to call the table in messages.
     place
-        Row index (from 0) to the words for it, such as ``"line 7"``.
+        Row index (from 0) to the words for it: ``"line 7"`` of a text file, else ``"row 7"``,
+        counted from 1 in a file and from 0 in a data frame or dict.
     """
 
     columns: dict[str, Any]
@@ -56,8 +60,18 @@ def load(source: Any) -> Table:
 
 
 def _load_file(path: Path) -> Table:
+    try:
+        return _read_file(path)
+    except OSError as error:
+        raise InputError(
+            Problem(str(path), f"it cannot be read: {error.strerror or error}",
+                    remedy="give the path of a table of runs")
+        ) from None  # fmt: skip
+
+
+def _read_file(path: Path) -> Table:
     if not path.is_file():
-        hint = "is a folder" if path.is_dir() else "there is no such file"
+        hint = "it is a folder" if path.is_dir() else "there is no such file"
         raise InputError(Problem(str(path), hint, remedy="give the path of a table of runs"))
     if path.stat().st_size > MAX_BYTES:
         raise InputError(Problem(str(path), f"the file is larger than {MAX_BYTES:,} bytes"))
@@ -70,101 +84,163 @@ def _load_file(path: Path) -> Table:
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise InputError(
-            Problem(str(path), f"{path.suffix or 'no ending'!r} is not a format that is read",
-                    remedy=f"use one of {', '.join(FORMATS)}")
-        )  # fmt: skip
+        what = "its name has no ending that tells the format"
+        if path.suffix:
+            what = f"{path.suffix!r} is not a format that is read"
+        raise InputError(Problem(str(path), what, remedy=f"use one of {', '.join(FORMATS)}"))
+    return reader(path)
+
+
+def _text(path: Path) -> str:
     try:
-        return reader(path)
+        return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        what = f"byte 0x{error.object[error.start]:02x} is not UTF-8 text"
         raise InputError(
-            Problem(str(path), f"byte {error.start} is not UTF-8 text", remedy="save it as UTF-8")
+            Problem(f"{path}, line {line}", what, remedy="save the file as UTF-8")
         ) from None
 
 
 def _read_delimited(delimiter: str) -> Callable[[Path], Table]:
     def read(path: Path) -> Table:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter)
-            rows, lines, problems = [], [], []
-            header: list[str] | None = None
-            for row in reader:
-                if not any(cell.strip() for cell in row):
-                    continue
-                if header is None:
-                    header = [cell.strip() for cell in row]
-                    _check_header(header, str(path))
-                elif len(row) != len(header):
-                    problems.append(
-                        Problem(f"{path}, line {reader.line_num}",
-                                f"the row has {len(row)} cells and the header {len(header)}",
-                                remedy="quote cells that contain the separator, or fill the row")
-                    )  # fmt: skip
-                else:
-                    rows.append(row)
-                    lines.append(reader.line_num)
-                if len(rows) > MAX_ROWS:
-                    raise InputError(Problem(str(path), f"more than {MAX_ROWS:,} rows"))
+        rows, lines, problems = [], [], []
+        header: list[str] | None = None
+        for line, row in _delimited_rows(path, delimiter):
+            if not any(cell.strip() for cell in row):
+                continue
+            if header is None:
+                header = [cell.strip() for cell in row]
+                _check_header(header, f"{path}, line {line}")
+                _check_separator(header, f"{path}, line {line}")
+            elif len(row) != len(header):
+                problems.append(
+                    Problem(f"{path}, line {line}",
+                            f"the row has {_cells(len(row))} and the header {_cells(len(header))}",
+                            remedy="quote cells that contain the separator, or fill the row")
+                )  # fmt: skip
+            else:
+                rows.append(row)
+                lines.append(line)
+            if len(rows) > MAX_ROWS:
+                raise InputError(Problem(str(path), f"more than {MAX_ROWS:,} rows"))
         if problems:
             raise InputError(problems)
         if header is None:
-            raise InputError(Problem(str(path), "the file is empty"))
+            raise InputError(
+                Problem(str(path), "the file is empty", remedy="give a header and a row a run")
+            )
         cells = list(zip(*rows, strict=True)) if rows else [()] * len(header)
-        return Table(dict(zip(header, cells, strict=True)), str(path), lambda i: f"line {lines[i]}")
+        columns = dict(zip(header, cells, strict=True))
+        return Table(columns, str(path), lambda i: f"line {lines[i]}")
 
     return read
 
 
-def _check_header(header: list[str], source: str) -> None:
+def _delimited_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row and the line on which it begins; an open quotation mark swallows no rows."""
+    reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter=delimiter, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise InputError(
+                Problem(f"{path}, line {line}", f"the row cannot be read: {error}",
+                        remedy="close each quotation mark, and write one inside a cell twice")
+            ) from None  # fmt: skip
+        yield line, row
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell" if count == 1 else f"{count} cells"
+
+
+def _check_separator(header: list[str], where: str) -> None:
+    if len(header) == 1 and any(mark in header[0] for mark in ",;|\t"):
+        raise InputError(
+            Problem(where, f"the whole header is one cell, {header[0]!r}",
+                    remedy="separate cells by commas in a .csv file, by tabs in a .tsv file")
+        )  # fmt: skip
+
+
+def _check_header(header: list[str], where: str) -> None:
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         raise InputError(
-            Problem(source, f"the header names {', '.join(map(repr, repeated))} more than once",
+            Problem(where, f"the header names {', '.join(map(repr, repeated))} more than once",
                     remedy="rename or remove one of the columns")
         )  # fmt: skip
 
 
+class _RepeatedKeyError(ValueError):
+    pass
+
+
 def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {repeated!r} stands twice in one object")
-    return dict(pairs)
+    record: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in record:
+            values = f"{shown(record[name])} and {shown(value)}"
+            raise _RepeatedKeyError(f"the key {name!r} stands twice in one object, with {values}")
+        record[name] = value
+    return record
 
 
-def _parse_json(text: str, where: str) -> Any:
+def _parse_json(text: str, source: str, line: int | None = None) -> Any:
+    """Read the whole source, or one line of it."""
+    place = source if line is None else f"{source}, line {line}"
     try:
         return json.loads(text, object_pairs_hook=_unique_pairs)
+    except json.JSONDecodeError as error:
+        where = f"{source}, line {line or error.lineno}, character {error.colno}"
+        what, remedy = f"not valid JSON: {error.msg}", "correct the text there"
+    except _RepeatedKeyError as error:
+        where, what, remedy = place, str(error), "rename or remove one of them"
     except (ValueError, RecursionError) as error:
-        raise InputError(Problem(where, f"not valid JSON: {error}")) from None
+        where, what, remedy = place, f"it cannot be read as JSON: {error}", f"write {_RECORDS}"
+    raise InputError(Problem(where, what, remedy=remedy))
 
 
 def _read_json(path: Path) -> Table:
-    data = _parse_json(path.read_text(encoding="utf-8-sig"), str(path))
+    data = _parse_json(_text(path), str(path))
     if isinstance(data, dict) and all(isinstance(column, list) for column in data.values()):
-        table = _from_mapping(data)
-        return Table(table.columns, str(path), table.place)
+        return _from_mapping(data, str(path), first=1)
     if isinstance(data, list):
         return _from_records(data, str(path), lambda i: f"row {i + 1}")
     raise InputError(
         Problem(str(path), "neither a list of objects nor an object of lists",
-                remedy='write [{"params": 1e8, "tokens": 2e9, "loss": 3.1}, ...]')
+                remedy=f"write {_RECORDS}")
     )  # fmt: skip
 
 
 def _read_jsonl(path: Path) -> Table:
     records, lines = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        if line.strip():
-            records.append(_parse_json(line, f"{path}, line {number}"))
+    problems: list[Problem] = []
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            records.append(_parse_json(line, str(path), number))
             lines.append(number)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
     return _from_records(records, str(path), lambda i: f"line {lines[i]}")
 
 
 def _from_records(records: list[Any], source: str, place: Callable[[int], str]) -> Table:
-    for i, record in enumerate(records):
-        if not isinstance(record, dict):
-            raise InputError(Problem(f"{source}, {place(i)}", f"{record!r} is not an object"))
+    problems = [
+        Problem(f"{source}, {place(i)}", f"{shown(record)} is not an object",
+                remedy=f"write {_RECORD}")
+        for i, record in enumerate(records)
+        if not isinstance(record, dict)
+    ]  # fmt: skip
+    if problems:
+        raise InputError(problems)
     names = list(dict.fromkeys(name for record in records for name in record))
     columns = {name: [record.get(name) for record in records] for name in names}
     return Table(columns, source, place)
@@ -178,50 +254,81 @@ def _read_parquet(path: Path) -> Table:
         file = pyarrow.parquet.ParquetFile(path)
         if file.metadata.num_rows > MAX_ROWS:
             raise InputError(Problem(str(path), f"more than {MAX_ROWS:,} rows"))
-        table = _from_frame(file.read())
-    except pyarrow.ArrowException as error:
-        raise InputError(Problem(str(path), f"not a Parquet file that can be read: {error}")) from None
-    return Table(table.columns, str(path), table.place)
+        table = file.read()
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise InputError(
+            Problem(str(path), f"not a Parquet file that can be read: {reason}",
+                    remedy="write it again, for instance with DataFrame.to_parquet")
+        ) from None  # fmt: skip
+    return _from_frame(table, str(path), first=1)
 
 
-def _from_mapping(columns: Mapping[str, Any]) -> Table:
+def _from_mapping(columns: Mapping[Any, Any], source: str = "runs", first: int = 0) -> Table:
     if not columns:
-        raise InputError(Problem("runs", "the table has no columns"))
-    cells = {str(name): _one_dimensional(str(name), column) for name, column in columns.items()}
+        remedy = 'give columns such as {"params": [1e8], "tokens": [2e9], "loss": [3.1]}'
+        raise InputError(Problem(source, "the table has no columns", remedy=remedy))
+    _check_header(list(map(str, columns)), source)
+    cells = {str(name): _one_dimensional(f"{source}, column {str(name)!r}", column)
+             for name, column in columns.items()}  # fmt: skip
     lengths = {name: len(column) for name, column in cells.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(
-            Problem("runs", f"the columns have different lengths: {lengths}",
+            Problem(source, f"the columns have different lengths: {shown(lengths, 200)}",
                     remedy="give one value for each run in every column")
         )  # fmt: skip
-    return Table(cells, "runs", lambda i: f"row {i}")
+    return Table(cells, source, lambda i: f"row {i + first}")
 
 
-def _one_dimensional(name: str, column: Any) -> Any:
+def _one_dimensional(where: str, column: Any) -> Any:
     if isinstance(column, list | tuple):
         return column
+    if isinstance(column, np.ma.MaskedArray):
+        return column.tolist()  # None where it is masked
     array = np.asarray(column)
-    if array.ndim != 1:
+    if array.ndim == 0:
         raise InputError(
-            Problem(f"runs, column {name!r}", f"it has shape {array.shape}", remedy="give one axis")
+            Problem(
+                where, f"it is {shown(column)}", remedy="give a list or an array, a value a run"
+            )
         )
+    if array.ndim > 1:
+        raise InputError(Problem(where, f"it has shape {array.shape}", remedy="give one axis"))
     return array
 
 
-def _from_frame(frame: Any) -> Table:
+def _from_frame(frame: Any, source: str = "runs", first: int = 0) -> Table:
     import narwhals as nw
 
     try:
         frame = nw.from_native(frame, eager_only=True)
+        series = list(frame.iter_columns())
     except TypeError:
         raise InputError(
-            Problem("runs", f"{type(frame).__name__} is not a table of runs",
+            Problem(source, f"{type(frame).__name__} is not a table of runs",
                     remedy="give a path, a dict of columns, or a pandas, polars or pyarrow table")
         ) from None  # fmt: skip
-    _check_header(list(map(str, frame.columns)), "runs")
-    columns = {
-        str(name): series.to_numpy() if series.dtype.is_numeric() and not series.is_null().any()
-        else series.to_list()
-        for name, series in ((name, frame[name]) for name in frame.columns)
-    }  # fmt: skip
-    return Table(columns, "runs", lambda i: f"row {i}")
+    except nw.exceptions.DuplicateError as error:
+        raise InputError(
+            Problem(source, " ".join(str(error).split()), remedy="rename or remove one of them")
+        ) from None
+    _check_header([str(s.name) for s in series], source)
+    columns = {str(s.name): _cells_of_series(s, source) for s in series}
+    return Table(columns, source, lambda i: f"row {i + first}")
+
+
+def _cells_of_series(series: Any, source: str) -> Any:
+    """An array where the cells are numbers without gaps, else a list of Python values."""
+    import narwhals as nw
+
+    wide = (nw.Decimal, nw.Int128, nw.UInt128)  # NumPy has no such types
+    try:
+        if series.dtype.is_numeric() and series.dtype not in wide and not series.is_null().any():
+            return series.to_numpy()
+        return series.to_list()
+    except Exception as error:  # of whichever data frame library; no type covers them all
+        raise InputError(
+            Problem(f"{source}, column {str(series.name)!r}",
+                    f"its cells, of type {series.dtype}, cannot be read: {str(error).rstrip('.')}",
+                    remedy="convert the column to numbers or text, or drop it from the table")
+        ) from None  # fmt: skip

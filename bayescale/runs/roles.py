@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from bayescale.errors import InputError, Problem
+from bayescale.errors import InputError, Problem, shown
 
 
 @dataclass(frozen=True)
@@ -116,28 +117,48 @@ def resolve(
     InputError
         Unknown role, a column that is not there, or two columns that could play a role.
     """
-    mapping = dict(mapping or {})
+    mapping = _checked_mapping(mapping)
     problems = []
-    for role, column in mapping.items():
-        if role not in ROLES:
+    for name, column in mapping.items():
+        if name not in ROLES:
             problems.append(
                 Problem(
                     "columns",
-                    f"{role!r} is not a role{nearest(role, list(ROLES))}",
+                    f"{name!r} is not a role{_nearest_role(name)}",
                     remedy=f"roles are {', '.join(ROLES)}; write ROLE=COLUMN",
                 )
             )
         elif column and column not in columns:
-            problems.append(missing_column(role, column, columns, source))
+            problems.append(missing_column(name, column, columns, source))
     if problems:
         raise InputError(problems)
     resolved = {}
     taken = {column for column in mapping.values() if column}
     for role in ROLES.values():
-        column = mapping[role.name] if role.name in mapping else _recognise(role, columns, taken, source)
-        if column:
-            resolved[role.name] = column
+        found = mapping.get(role.name)
+        if found is None:
+            found = _recognise(role, columns, taken, source)
+        if found:
+            resolved[role.name] = found
     return resolved
+
+
+def _checked_mapping(mapping: Any) -> dict[str, str]:
+    if mapping is not None and not isinstance(mapping, Mapping):
+        raise InputError(
+            Problem("columns", f"it is {shown(mapping)}, which maps no roles to columns",
+                    remedy="write columns={'params': 'n', 'loss': 'val_loss'}")
+        )  # fmt: skip
+    return {
+        str(role): "" if column is None else str(column) for role, column in (mapping or {}).items()
+    }
+
+
+def _nearest_role(name: str) -> str:
+    by_symbol = {role.symbol.casefold(): role.name for role in ROLES.values()}
+    if name.casefold() in by_symbol:
+        return f"; did you mean {by_symbol[name.casefold()]!r}?"
+    return nearest(name, list(ROLES))
 
 
 def missing_column(role: str, column: str, columns: Sequence[str], source: str) -> Problem:
@@ -149,19 +170,26 @@ def missing_column(role: str, column: str, columns: Sequence[str], source: str) 
     )
 
 
-def missing_role(role: str, columns: Sequence[str], source: str) -> Problem:
-    """The problem of a role that no column plays."""
-    candidates = [c for spelling in ROLES[role].spellings[:6] for c in [nearest(spelling, columns)] if c]
+def missing_role(
+    role: str, columns: Sequence[str], source: str, taken: Collection[str] = ()
+) -> Problem:
+    """The problem of a role that no column plays; columns that are taken are not suggested."""
+    free = [column for column in columns if column not in taken]
+    candidates = [c for spelling in ROLES[role].spellings for c in [nearest(spelling, free)] if c]
+    remedy = (
+        f"name it with --columns {role}=COLUMN (columns={{{role!r}: COLUMN}}); "
+        f"the columns are {', '.join(map(repr, columns)) or 'none'}"
+    )
+    if any(column[:1].isdigit() for column in columns):
+        remedy += "; the first line of a file must name the columns"
     return Problem(
         source,
-        f"no column holds {role} ({ROLES[role].meaning})"
-        + (candidates[0] if candidates else ""),
-        remedy=f"name it with --columns {role}=COLUMN (columns={{{role!r}: COLUMN}}); "
-        f"the columns are {', '.join(map(repr, columns)) or 'none'}",
+        f"no column holds {role} ({ROLES[role].meaning})" + (candidates[0] if candidates else ""),
+        remedy=remedy,
     )
 
 
-def _recognise(role: Role, columns: Sequence[str], taken: set[str], source: str) -> str | None:
+def _recognise(role: Role, columns: Sequence[str], taken: set[str], source: str) -> str:
     found = [c for c in columns if c not in taken and plain(c) in role.spellings]
     exact = [c for c in found if c == role.name]
     if exact:
@@ -175,4 +203,4 @@ def _recognise(role: Role, columns: Sequence[str], taken: set[str], source: str)
                 f"(columns={{{role.name!r}: {found[0]!r}}})",
             )
         )
-    return found[0] if found else None
+    return found[0] if found else ""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bayescale.errors import InputError, Problem
 from bayescale.runs import files
-from bayescale.runs.cells import to_floats
+from bayescale.runs.cells import to_floats, to_text
 from bayescale.runs.roles import (
     INPUT_ROLES,
     LABEL_ROLES,
@@ -55,6 +55,8 @@ class Runs:
         Where the table came from.
     columns
         Role to column name, as it was resolved.
+    all_columns
+        Names of all columns of the table, for messages.
     places
         Words for the place of each run in the source, such as ``"line 7"``.
     where
@@ -76,6 +78,7 @@ class Runs:
     loss_unit: str = "nats/token"
     source: str = "runs"
     columns: Mapping[str, str] = field(default_factory=dict)
+    all_columns: Sequence[str] = ()
     places: Sequence[str] = ()
     where: str = ""
     n_left_out: int = 0
@@ -122,21 +125,23 @@ class Runs:
         """
         table, n_left_out = _load(source, where)
         resolved = resolve(list(table.columns), columns, table.source)
-        if "loss" not in resolved:
-            raise InputError(missing_role("loss", list(table.columns), table.source))
-        values = _numbers(table, {role: c for role, c in resolved.items() if role not in LABEL_ROLES})
+        _check_roles(table, resolved)
+        values = _numbers(
+            table, {role: c for role, c in resolved.items() if role not in LABEL_ROLES}
+        )
         return cls(
             loss=values["loss"],
             inputs={ROLES[role].symbol: values[role] for role in INPUT_ROLES if role in values},
             loss_se=values.get("loss_se"),
             labels={
-                role: np.asarray(["" if c is None else str(c) for c in table.columns[resolved[role]]])
+                role: np.asarray([to_text(cell) for cell in table.columns[resolved[role]]])
                 for role in LABEL_ROLES
                 if role in resolved
             },
             loss_unit=check_loss_unit(loss_unit),
             source=table.source,
             columns=resolved,
+            all_columns=tuple(table.columns),
             places=tuple(table.place(i) for i in range(len(table))),
             where=where or "",
             n_left_out=n_left_out,
@@ -155,9 +160,10 @@ class Runs:
         if symbol == "C" and {"N", "D"} <= set(self.inputs):
             return FLOPS_PER_PARAMETER_TOKEN * self.inputs["N"] * self.inputs["D"]
         role = SYMBOL_TO_ROLE.get(symbol, symbol)
-        if role not in ROLES:
+        if role not in INPUT_ROLES:
             raise InputError(f"{symbol!r} is not an input; inputs are N, D, C, U and x")
-        raise InputError(missing_role(role, list(self.columns.values()), self.source))
+        taken = self.columns.values()
+        raise InputError(missing_role(role, self.all_columns or list(taken), self.source, taken))
 
     @property
     def N(self) -> Floats:
@@ -176,7 +182,7 @@ class Runs:
 
     @property
     def flops_per_parameter_token(self) -> float:
-        """k of C = k N D: 6, or the geometric mean of the table's own C / (N D)."""
+        """The k of C = k N D: 6, or the geometric mean of the table's own C / (N D)."""
         if {"C", "N", "D"} <= set(self.inputs):
             if np.allclose(self.C, FLOPS_PER_PARAMETER_TOKEN * self.N * self.D, rtol=1e-6, atol=0):
                 return FLOPS_PER_PARAMETER_TOKEN
@@ -192,7 +198,11 @@ class Runs:
     def data_hash(self) -> str:
         """SHA-256 of the numbers that a fit sees, in hexadecimal."""
         digest = hashlib.sha256()
-        for name, column in [*sorted(self.inputs.items()), ("loss", self.loss), ("se", self.relative_se)]:
+        for name, column in [
+            *sorted(self.inputs.items()),
+            ("loss", self.loss),
+            ("se", self.relative_se),
+        ]:
             digest.update(name.encode() + np.ascontiguousarray(column, "<f8").tobytes())
         return digest.hexdigest()
 
@@ -214,7 +224,7 @@ class Runs:
 
     def take(self, rows: Any) -> Runs:
         """Return the runs at these indices or where this mask is True."""
-        index = np.arange(len(self))[rows]
+        index = np.atleast_1d(np.arange(len(self))[rows])
         return replace(
             self,
             loss=self.loss[index],
@@ -256,7 +266,8 @@ def read_points(
     roles = [SYMBOL_TO_ROLE[symbol] for symbol in inputs]
     for role in roles:
         if role not in resolved:
-            raise InputError(missing_role(role, list(table.columns), table.source))
+            names = list(table.columns)
+            raise InputError(missing_role(role, names, table.source, resolved.values()))
     values = _numbers(table, {role: resolved[role] for role in roles})
     return {ROLES[role].symbol: values[role] for role in roles}
 
@@ -268,9 +279,23 @@ def _load(source: Any, where: str | None) -> tuple[files.Table, int]:
     if where:
         table = _take(table, np.flatnonzero(select(table, where)))
     if not len(table):
-        left = f"{where!r} leaves out all {rows}" if rows else "there are none"
-        raise InputError(Problem(table.source, f"no rows: {left}", remedy="give at least one run"))
+        what, remedy = "the table has no rows", "give at least one run"
+        if rows:
+            what = f"where {where!r} leaves out all {rows} rows"
+            remedy = "choose rows that are there"
+        raise InputError(Problem(table.source, what, remedy=remedy))
     return table, rows - len(table)
+
+
+def _check_roles(table: files.Table, resolved: Mapping[str, str]) -> None:
+    """A law needs a loss and an input; which input, the law knows."""
+    names, problems = list(table.columns), []
+    if "loss" not in resolved:
+        problems.append(missing_role("loss", names, table.source, resolved.values()))
+    if not set(INPUT_ROLES) & set(resolved):
+        problems.append(missing_role("params", names, table.source, resolved.values()))
+    if problems:
+        raise InputError(problems)
 
 
 def _numbers(table: files.Table, columns: Mapping[str, str]) -> dict[str, Floats]:
@@ -290,4 +315,3 @@ def _take(table: files.Table, index: NDArray[np.intp]) -> files.Table:
         for name, cells in table.columns.items()
     }
     return files.Table(columns, table.source, lambda i: table.place(int(index[i])))
-

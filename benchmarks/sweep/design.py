@@ -17,7 +17,7 @@ SIZES = [
     Shape(64, 4),
     Shape(80, 4),
     Shape(96, 5),
-    Shape(112, 6),
+    Shape(128, 4),
     Shape(128, 6),
 ]
 
@@ -55,7 +55,7 @@ FORECAST = [
     (Shape(80, 4), 18e6),
     (Shape(96, 5), 6e6),
     (Shape(96, 5), 11e6),
-    (Shape(112, 6), 4e6),
+    (Shape(128, 4), 4.5e6),
     (Shape(128, 6), 3e6),
 ]
 

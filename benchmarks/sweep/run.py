@@ -17,9 +17,7 @@ import jax
 import numpy as np
 import text
 
-COLUMNS = (
-    "params params_no_emb tokens flops loss seed split width layers learning_rate wall_seconds"
-).split()
+COLUMNS = ["params", "params_no_emb", "tokens", "flops", "loss", "seed", "split", "width", "layers", "learning_rate", "wall_seconds"]
 
 
 def read(results: Path, stage: str) -> list[dict]:
@@ -101,7 +99,9 @@ def table(results: Path, path: Path) -> None:
         lines.append(",".join(str(row[c]) for c in COLUMNS))
     path.write_text("\n".join(lines) + "\n")
     fit = np.array([[r["params"], r["tokens"], r["flops"]] for r in rows if r["split"] == "fit"])
-    print(f"{len(rows)} runs in {path}; decades of N, D, C to fit:", np.log10(fit.max(0) / fit.min(0)))
+    print(
+        f"{len(rows)} runs in {path}; decades of N, D, C to fit:", np.log10(fit.max(0) / fit.min(0))
+    )
 
 
 def main() -> None:

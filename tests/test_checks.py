@@ -1,0 +1,180 @@
+"""Checks of the design: each refuses by its name, and is lifted by it."""
+
+import numpy as np
+import pytest
+
+from bayescale.errors import DesignError, InputError
+from bayescale.runs import CHECKS, Runs, check_design
+
+SIZES, TOKENS = [1e7, 3e7, 1e8], [1e9, 5e9, 2e10]
+N, D = (grid.ravel() for grid in np.meshgrid(SIZES, TOKENS))
+LOSS = 1.8 + 480 * N**-0.35 + 2000 * D**-0.365
+GOOD = {"N": N, "D": D, "loss": LOSS}
+LAW = (("N", "D"), 5, "chinchilla")
+RAMP = np.array([1e7, 2e7, 4e7, 8e7, 3e8, 1e9])
+FALLING = 4 - 0.1 * np.arange(6)
+
+# Name of the check: a table that fails it alone, the law, and words of the message.
+BAD = {
+    "few-points": (
+        {"N": N[:4], "D": D[:4], "loss": LOSS[:4]},
+        LAW,
+        ["4 distinct points in N, D for the 5 parameters", "'chinchilla'", "would be the prior"],
+    ),
+    "constant-N": (
+        {"n_params": np.full(6, 7e9), "D": RAMP, "loss": FALLING},
+        LAW,
+        ["column 'n_params'", "N (parameters of the model) is 7e+09", "--law power --x tokens"],
+    ),
+    "constant-D": (
+        {"N": RAMP, "n_tokens": np.full(6, 3e11), "loss": FALLING},
+        LAW,
+        ["column 'n_tokens'", "D (training tokens seen) is 3e+11", "--law power --x params"],
+    ),
+    "constant-C": (
+        {"flops": np.full(6, 1e20), "loss": FALLING},
+        (("C",), 1, "power"),
+        ["column 'flops'", "C (training compute in FLOPs) is 1e+20"],
+    ),
+    "constant-U": (
+        {**GOOD, "unique_tokens": np.full(9, 1e9)},
+        (("N", "D", "U"), 7, "repeated"),
+        ["column 'unique_tokens'", "U (unique training tokens) is 1e+09"],
+    ),
+    "constant-x": (
+        {"x": np.full(6, 2.0), "loss": FALLING},
+        (("x",), 1, "power"),
+        ["column 'x'", "x (the one input of a law of one variable) is 2"],
+    ),
+    "collinear": (
+        {"N": RAMP, "D": 20 * RAMP, "loss": FALLING},
+        LAW,
+        ["D is 20 N in every run", "1.00000", "cannot be told apart", "at a ratio 4 times larger"],
+    ),
+    "duplicate-rows": (
+        {name: [*column, column[2]] for name, column in GOOD.items()},
+        LAW,
+        ["1 duplicate row: row 9 repeats row 2", "N = 1e+08, D = 1e+09, loss = ", "too narrow"],
+    ),
+    "several-rows-per-run": (
+        {**GOOD, "run": ["a", "b", "c", "d", "e", "f", "g", "g", "g"]},
+        LAW,
+        ["column 'run'", "1 run has several rows, such as 'g' with 3", "--columns run_id="],
+    ),
+}
+
+
+def check(table, law=LAW, allow=()):
+    return check_design(Runs.read(table), *law, allow)
+
+
+def test_a_factorial_design_passes():
+    assert check(GOOD) == []
+
+
+def test_every_check_has_a_bad_table():
+    assert set(BAD) == set(CHECKS)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_refused_by_name(name):
+    table, law, words = BAD[name]
+    with pytest.raises(DesignError, match=rf"--allow {name} \(allow=\['{name}'\]\)") as refusal:
+        check(table, law)
+    assert [problem.check for problem in refusal.value.problems] == [name]
+    for word in words:
+        assert word in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_lifted_by_name_and_recorded(name):
+    table, law, _ = BAD[name]
+    assert check(table, law, [name]) == [name]
+    assert check(table, law, name) == [name]
+    assert check(table, law, list(CHECKS)) == [name]
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_other_names_do_not_lift_it(name):
+    table, law, _ = BAD[name]
+    with pytest.raises(DesignError, match=f"--allow {name}"):
+        check(table, law, set(CHECKS) - {name})
+
+
+def test_an_allowed_check_that_passes_is_not_recorded():
+    assert check(GOOD, allow=["collinear"]) == []
+
+
+def test_unknown_name():
+    with pytest.raises(
+        InputError, match="'colinear' is not a check; did you mean 'collinear'"
+    ) as e:
+        check(GOOD, allow=["colinear"])
+    assert not isinstance(e.value, DesignError)
+    assert all(name in str(e.value) for name in CHECKS)
+
+
+def test_all_failures_at_once():
+    table = {"N": [1e8, 1e8], "D": [2e9, 2e9], "loss": [3.0, 3.0], "id": ["a", "a"]}
+    with pytest.raises(DesignError, match="duplicate row") as refusal:
+        check(table)
+    names = [problem.check for problem in refusal.value.problems]
+    assert names == [
+        "duplicate-rows",
+        "several-rows-per-run",
+        "few-points",
+        "constant-N",
+        "constant-D",
+    ]
+    with pytest.raises(DesignError, match="constant-D") as refusal:
+        check(table, allow=names[:-1])
+    assert [problem.check for problem in refusal.value.problems] == ["constant-D"]
+    assert check(table, allow=names) == names
+
+
+def test_replicates_and_seeds_are_no_duplicates():
+    twice = {name: [*column, column[0]] for name, column in GOOD.items()}
+    assert check({**twice, "loss": [*LOSS, LOSS[0] + 1e-9]}) == []
+    assert check({**twice, "seed": [0] * 9 + [1]}) == []
+
+
+def test_many_duplicates_are_counted_not_listed():
+    with pytest.raises(DesignError, match=r"9 duplicate rows: .* row 4 and 4 more \("):
+        check({name: np.tile(column, 2) for name, column in GOOD.items()})
+
+
+def test_duplicates_are_named_by_their_lines(tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_text("N,D,loss\n1e7,1e9,3\n\n1e7,1E9,3.0\n")
+    with pytest.raises(DesignError, match=r"runs\.csv: 1 duplicate row: line 4 repeats line 2 \("):
+        check(path)
+
+
+def test_runs_without_an_id_are_not_one_run():
+    assert check({**GOOD, "run_id": ["", None, np.nan, " ", "a", "b", "c", "d", "e"]}) == []
+
+
+def test_a_power_of_n_is_collinear_and_noise_is_not():
+    with pytest.raises(DesignError, match=r"D goes as N\^1\.50"):
+        check({"N": RAMP, "D": RAMP**1.5, "loss": FALLING})
+    wiggle = np.array([1, 1.6, 1, 0.7, 1.3, 1])
+    correlation = np.corrcoef(np.log(RAMP), np.log(RAMP * wiggle))[0, 1]
+    assert 0.97 < correlation < 0.999
+    assert check({"N": RAMP, "D": RAMP * wiggle, "loss": FALLING}) == []
+
+
+def test_falling_d_is_collinear_too():
+    with pytest.raises(DesignError, match=r"D goes as N\^-1\.00 \(correlation .* -1\.00000\)"):
+        check({"N": RAMP, "D": 1e18 / RAMP, "loss": FALLING})
+
+
+def test_points_are_counted_in_the_inputs_of_the_law():
+    table = {"N": np.repeat(RAMP[:3], 2), "D": RAMP, "loss": FALLING}
+    assert check(table, (("N", "D"), 5, "chinchilla")) == []
+    with pytest.raises(DesignError, match="3 distinct points in N for the 4 parameters"):
+        check(table, (("N",), 4, "power"))
+
+
+def test_a_law_of_x_ignores_collinear_columns():
+    runs = Runs.read({"N": RAMP, "D": 20 * RAMP, "loss": FALLING}).with_x("N")
+    assert check_design(runs, ("x",), 3, "power") == []

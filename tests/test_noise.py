@@ -1,0 +1,103 @@
+"""Noise: NumPy's scatter and NumPyro's density are one distribution, and scipy's."""
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+
+from bayescale.errors import InputError
+from bayescale.noise import NOISES, Gaussian, Laplace, Noise, StudentT, get_noise
+
+TWINS = {  # noise and scale -> the distribution in scipy
+    "student-t": lambda noise, scale: stats.t(noise.nu, scale=scale),
+    "gaussian": lambda noise, scale: stats.norm(scale=scale),
+    "laplace": lambda noise, scale: stats.laplace(scale=scale),
+}
+EXAMPLES = [StudentT(sigma=0.006, nu=2.2), StudentT(0.02, 40.0), Gaussian(0.006), Laplace(0.006)]
+SE = np.array([0.0, 0.001, 0.008, 0.05])
+
+every_example = pytest.mark.parametrize("noise", EXAMPLES, ids=repr)
+
+
+@pytest.fixture(autouse=True)
+def _x64():
+    with jax.enable_x64(True):
+        yield
+
+
+def twin(noise, se):
+    return TWINS[noise.name](noise, np.sqrt(noise.sigma**2 + se**2))
+
+
+def assert_shares(draws, distribution):
+    """The share of draws below each quantile, within 4 binomial standard errors."""
+    for mass in (0.005, 0.1, 0.5, 0.8, 0.995):
+        share = np.mean(draws < distribution.ppf(mass), axis=0)
+        assert (np.abs(share - mass) < 4 * np.sqrt(mass * (1 - mass) / len(draws))).all(), mass
+
+
+def test_every_noise_is_tried():
+    assert {type(noise) for noise in EXAMPLES} == set(NOISES.values())
+
+
+@every_example
+def test_density_is_scipys(noise):
+    residual = np.linspace(-0.3, 0.3, 41)[:, None]
+    log_loss = np.log(2.5)
+    density = noise.distribution(log_loss, SE).log_prob(log_loss + residual)
+    # The sum log_loss + residual rounds the residual at 1e-16, which steep tails multiply.
+    residual = log_loss + residual - log_loss
+    np.testing.assert_allclose(density, twin(noise, SE).logpdf(residual), rtol=1e-12, atol=1e-12)
+
+
+@every_example
+def test_scatter_is_scipys(noise):
+    draws = noise.scatter(np.random.default_rng(0), np.broadcast_to(SE, (40_000, 4)))
+    assert draws.shape == (40_000, 4)
+    assert draws.dtype == np.float64
+    assert_shares(draws, twin(noise, SE))
+
+
+@pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
+def test_scatter_of_posterior_draws(noise):
+    # Fields of shape (draws, 1) and known errors of shape (runs,).
+    fields = {"sigma": np.full((40_000, 1), 0.006), "nu": np.full((40_000, 1), 5.0)}
+    drawn = noise(**{p.name: fields[p.name] for p in noise.parameters()})
+    scatter = drawn.scatter(np.random.default_rng(1), SE)
+    assert scatter.shape == (40_000, 4)
+    one = noise(**{p.name: float(fields[p.name][0, 0]) for p in noise.parameters()})
+    assert_shares(scatter, twin(one, SE))
+
+
+@every_example
+def test_scatter_is_of_one_run_and_repeats_with_its_seed(noise):
+    first, second = (noise.scatter(np.random.default_rng(3), 0.0) for _ in range(2))
+    assert np.shape(first) == ()
+    assert first == second
+
+
+@every_example
+def test_known_errors_enter_the_scale(noise):
+    draws = noise.scatter(np.random.default_rng(5), np.full(40_000, 10 * noise.sigma))
+    assert_shares(draws / np.sqrt(101), twin(noise, 0.0))
+
+
+@pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
+def test_declarations(noise):
+    assert ".. math::" in noise.__doc__
+    assert noise.equation in noise.__doc__.replace(r"\left", "").replace(r"\right", "").replace(
+        r"\ ", " "
+    )
+    names = [p.name for p in noise.parameters()]
+    assert names == [c.name for c in noise.coordinates]
+    made = noise.from_coordinates({"alpha": 1.0, "sigma": 0.01, "nu": 4.0})
+    assert [getattr(made, name) for name in names] == [{"sigma": 0.01, "nu": 4.0}[n] for n in names]
+
+
+def test_found_by_name_or_class():
+    for name, noise in NOISES.items():
+        assert get_noise(name) is noise is get_noise(noise)
+    assert issubclass(get_noise("gaussian"), Noise)
+    message = r"noise: 'normal' is not a noise model. Use one of student-t, gaussian, laplace."
+    with pytest.raises(InputError, match=message):
+        get_noise("normal")
