@@ -10,14 +10,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from bayescale.fitting import prepare
+from bayescale.fitting import best_minimum, prepare
 from bayescale.inference.geometry import constrain
 from bayescale.inference.likelihood import (
     least_absolute_deviations,
     log_likelihood,
     smooth_maximum,
 )
-from bayescale.inference.mode import find_mode
+from bayescale.inference.mode import find_minimum
 from bayescale.inference.programs import key_data, programs
 from bayescale.laws import Law
 from bayescale.noise import Laplace, Noise
@@ -109,8 +109,8 @@ def point_estimate(
     spec, runs, data, _ = prepare(runs, law, noise, x=x, allow=allow)
     with jax.enable_x64(True):
         key = key_data(seed, 1)[0]
-        (find,) = programs((find_mode, (spec,), (key, data)))
-        start = np.asarray(find(key, data)[0].mode)
+        (find,) = programs((find_minimum, (spec,), (key, np.float64(0), data)))
+        start = best_minimum(find, key, data).mode
         if spec.noise is Laplace and not data.relative_se.any():
             u = _laplace_maximum(least_absolute_deviations(spec, start, data), spec, data)
         else:

@@ -5,9 +5,11 @@ The one module that calls `bayescale.inference`; everything after it works on po
 
 from __future__ import annotations
 
+import os
 import platform
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -20,9 +22,9 @@ from bayescale.datasets import is_dataset, load_dataset
 from bayescale.diagnostics import convergence
 from bayescale.errors import FailedFitError, InputError, Problem
 from bayescale.inference.geometry import Whitening, empirical_whitening
-from bayescale.inference.mode import find_mode
-from bayescale.inference.nuts import Sampler, sample
-from bayescale.inference.programs import key_data, programs
+from bayescale.inference.mode import SPREAD, STARTS, find_minimum
+from bayescale.inference.nuts import Sampler, sample_chain
+from bayescale.inference.programs import key_data, programs, split
 from bayescale.laws import Law, get_law
 from bayescale.model import Data, ModelSpec, data_of, model_spec
 from bayescale.noise import Noise, get_noise
@@ -108,9 +110,9 @@ def fit(
     started = time.perf_counter()
     import_soon("arviz_stats.base.array_stats")  # for the diagnostics, while programs load
     spec, runs, data, lifted = prepare(runs, law, noise, x=x, priors=priors, allow=allow)
-    sampler = _checked(Sampler(chains, draws, warmup))
+    sampler = _checked(chains, Sampler(draws, warmup))
     with jax.enable_x64(True):
-        out, sampling = _sample(spec, sampler, data, seed)
+        out, sampling = _sample(spec, sampler, data, chains, seed)
     stats = out["stats"]
     stats["reached_max_treedepth"] = stats["num_steps"] >= 2**sampler.max_tree_depth - 1
     provenance = {
@@ -168,8 +170,41 @@ def prepare(
     return spec, runs, data_of(runs, inputs), lifted
 
 
+def best_minimum(find: Callable[..., Any], key: np.ndarray, data: Data) -> Whitening:
+    """Return the whitening map at the lowest of the minima that the starts reached.
+
+    Raises
+    ------
+    FailedFitError
+        No start reached a finite density.
+    """
+    keys = split(key, STARTS)
+    spreads = np.float64([0.0] + [SPREAD] * (STARTS - 1))
+    found = [find(k, spread, data) for k, spread in zip(keys, spreads, strict=True)]
+    finite = [(float(value), i) for i, (_, value) in enumerate(found) if np.isfinite(value)]
+    if not finite:
+        raise FailedFitError(
+            "no start of the search reached a finite posterior density; check the runs for extreme "
+            "values, and the priors for what they exclude"
+        )
+    return jax.tree.map(np.asarray, found[min(finite)[1]][0])
+
+
+def _run_chains(
+    draw: Callable[..., Any], keys: np.ndarray, data: Data, whitening: Whitening, target: float
+) -> dict[str, Any]:
+    """Run each chain in a thread; XLA leaves Python's lock while it computes."""
+
+    def chain(key: np.ndarray) -> Any:
+        with jax.enable_x64(True):  # the setting belongs to a thread
+            return jax.tree.map(np.asarray, draw(key, data, whitening, np.float64(target)))
+
+    with ThreadPoolExecutor(min(len(keys), os.cpu_count() or 1)) as pool:
+        return jax.tree.map(lambda *parts: np.stack(parts), *pool.map(chain, keys))
+
+
 def _sample(
-    spec: ModelSpec, sampler: Sampler, data: Data, seed: int
+    spec: ModelSpec, sampler: Sampler, data: Data, chains: int, seed: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Find the mode and sample; once more, from what was learned, if the draws are poor.
 
@@ -177,23 +212,19 @@ def _sample(
     whitens with the covariance of the draws instead of the Laplace approximation. The best attempt
     is kept, and the record says which it was.
     """
-    mode_key, *sample_keys = key_data(seed, 1 + ATTEMPTS)
-    example = Whitening(np.zeros(len(spec.coordinates)), np.eye(len(spec.coordinates)))
+    mode_key, *attempt_keys = key_data(seed, 1 + ATTEMPTS)
+    size = len(spec.coordinates)
+    example = Whitening(np.zeros(size), np.eye(size))
     find, draw = programs(
-        (find_mode, (spec,), (mode_key, data)),
-        (sample, (spec, sampler), (mode_key, data, example, np.float64(0))),
+        (find_minimum, (spec,), (mode_key, np.float64(0), data)),
+        (sample_chain, (spec, sampler), (mode_key, data, example, np.float64(0))),
     )
     started = time.perf_counter()
-    whitening, potentials = find(mode_key, data)
-    if not np.isfinite(potentials).any():
-        raise FailedFitError(
-            "no start of the search reached a finite posterior density; check the runs for extreme "
-            "values, and the priors for what they exclude"
-        )
+    whitening = best_minimum(find, mode_key, data)
     best: tuple[float, dict[str, Any], dict[str, Any]] | None = None
     target = TARGET_ACCEPT[0]
-    for attempt, key in enumerate(sample_keys):
-        out = jax.tree.map(np.array, draw(key, data, whitening, np.float64(target)))
+    for attempt, key in enumerate(attempt_keys):
+        out = _run_chains(draw, split(key, chains), data, whitening, target)
         divergent = int(out["stats"]["diverging"].sum())
         mixing = convergence(out["coordinates"])
         record = {"attempts": attempt + 1, "target_accept": target}
@@ -211,9 +242,9 @@ def _sample(
     return out, {**record, "seconds": time.perf_counter() - started}
 
 
-def _checked(sampler: Sampler) -> Sampler:
-    for name, least in (("chains", 1), ("draws", 4), ("warmup", 50)):
-        value = getattr(sampler, name)
+def _checked(chains: int, sampler: Sampler) -> Sampler:
+    limits = (("chains", chains, 1), ("draws", sampler.draws, 4), ("warmup", sampler.warmup, 50))
+    for name, value, least in limits:
         if not (isinstance(value, int) and value >= least):
             raise InputError(Problem(name, f"it is {value!r}", remedy=f"give {least} or more"))
     return sampler

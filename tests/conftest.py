@@ -62,7 +62,9 @@ def csv(table, tmp_path_factory):
     import pandas
 
     path = tmp_path_factory.mktemp("runs") / "my runs.csv"
-    frame = pandas.DataFrame(table).rename(columns={"params": "size", "tokens": "seen", "loss": "ppl"})
+    frame = pandas.DataFrame(table).rename(
+        columns={"params": "size", "tokens": "seen", "loss": "ppl"}
+    )
     frame.to_csv(path, index=False)
     return path
 

@@ -1,4 +1,4 @@
-"""Bad tables through the command line: one message that says what, where, which value, and a remedy."""
+"""Bad tables through the command line: one message with what, where, which value and a remedy."""
 
 import csv
 import datetime
@@ -105,7 +105,7 @@ def assert_one_message(out, err, path):
     assert err.count("bayescale: ") == 1
     assert "Traceback" not in err
     for line in err.rstrip("\n").split("\n"):
-        # Each problem names the file, ends as a sentence, and has a remedy after its first sentence.
+        # Each problem names the file, is a sentence, and has a remedy after it.
         assert line.startswith("...") or str(path) in line
         assert line.endswith(".")
         assert line.startswith("...") or ". " in line or "? " in line
@@ -218,7 +218,7 @@ TABLES = {
     ),
     "misspelt in an option": Bad(
         GOOD,
-        ("there is no column 'lss' for loss; did you mean 'loss'? The columns are 'N', 'D', 'loss'",),
+        ("no column 'lss' for loss; did you mean 'loss'? The columns are 'N', 'D', 'loss'",),
         ("--columns", "loss=lss"),
     ),
     "ambiguous": Bad(
@@ -413,7 +413,7 @@ FILES = {
     "two values.json": (f"{RECORD}\n{RECORD}", "line 2, character 1: not valid JSON: Extra data"),
     "duplicate keys.json": (
         '[{"N": 1e8, "N": 2e8, "D": 2e9, "loss": 3}]',
-        "the key 'N' stands twice in one object, with 100000000.0 and 200000000.0. Rename or remove",
+        "the key 'N' stands twice in one object, with 100000000.0 and 200000000.0. Rename",
     ),
     "duplicate columns.json": ('{"N": [1], "N": [2]}', "the key 'N' stands twice in one object"),
     "number.json": ("3", "neither a list of objects nor an object of lists. Write [{"),
@@ -511,6 +511,36 @@ def test_folder(refused, tmp_path):
 def test_path_that_no_system_takes(refused, tmp_path):
     path = tmp_path / f"{'x' * 5000}.csv"
     assert "Give the path of a table" in refused(path)
+
+
+@pytest.mark.parametrize(
+    "option", [("--columns", "loss=x"), ("--where", "N > 1"), ("--loss-unit", "bits/byte")]
+)
+def test_options_for_files_with_a_data_set(option, refused):
+    message = refused("byte-sweep", *option)
+    assert "byte-sweep: it is a data set of the package. Leave out --columns, " in message
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (("--columns", "loss"), "--columns: 'loss' is not ROLE=COLUMN. Write params=N"),
+        (("--columns", "loss=a,loss=b"), "--columns: the role 'loss' stands twice. Write params=N"),
+        (("--loss-unit", "nats"), "loss unit 'nats' is not known; use one of nats/token"),
+        (
+            ("--allow", "colinear"),
+            "'colinear' is not a check; did you mean 'collinear'? Checks are",
+        ),
+    ],
+)
+def test_bad_option(option, words, capsys, monkeypatch, tmp_path):
+    path = save(GOOD, tmp_path / "runs.csv")
+    monkeypatch.setattr(sys, "argv", ["bayescale", "fit", str(path), "--quiet", *option])
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main()
+    out, err = capsys.readouterr()
+    assert (out, err.count("bayescale: ")) == ("", 1)
+    assert words in err
 
 
 # The installed command
@@ -638,7 +668,7 @@ DTYPES = [
 
 @st.composite
 def tables(draw):
-    """A dict of columns: numbers of every kind, some with text, some with anything; some rows twice."""
+    """A dict of columns: numbers of every kind, some with text or anything; some rows twice."""
     names = draw(st.lists(NAMES, min_size=1, max_size=5, unique=True))
     if draw(st.booleans()):
         names = list(dict.fromkeys(["N", "D", "loss", *names]))
@@ -712,10 +742,10 @@ def test_any_file_becomes_runs_or_is_refused(data, form):
 
 
 WORDS = st.sampled_from(
-    ["N", "D", "loss", "note", "`N`", "`no`", "None", "True", "1", "-1", "1e999", "1j", "'a'", "'1'",
-     "''", "f'{N}'", "_column_0", "==", "!=", "<", "<=", ">", "in", "not", "and", "or", "is", "if",
-     "else", "lambda", "for", ":=", "(", ")", "[", "]", ",", ":", "+", "-", "*", ".", "~", "`", "#",
-     "\0", "\\", "\n"]
+    ["N", "D", "loss", "note", "`N`", "`no`", "None", "True", "1", "-1", "1e999", "1j", "'a'",
+     "'1'", "''", "f'{N}'", "_column_0", "==", "!=", "<", "<=", ">", "in", "not", "and", "or",
+     "is", "if", "else", "lambda", "for", ":=", "(", ")", "[", "]", ",", ":", "+", "-",
+     "*", ".", "~", "`", "#", "\0", "\\", "\n"]
 )  # fmt: skip
 
 

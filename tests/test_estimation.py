@@ -35,7 +35,9 @@ def test_least_absolute_deviations_cannot_be_improved(runs):
     values = np.array([law.E, law.A, law.B, law.alpha, law.beta])
 
     def total(p):
-        return np.abs(np.log(runs.loss) - np.log(p[0] + p[1] * runs.N ** -p[3] + p[2] * runs.D ** -p[4])).sum()
+        return np.abs(
+            np.log(runs.loss) - np.log(p[0] + p[1] * runs.N ** -p[3] + p[2] * runs.D ** -p[4])
+        ).sum()
 
     least = total(values)
     generator = np.random.default_rng(0)

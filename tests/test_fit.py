@@ -61,7 +61,9 @@ def test_other_laws_are_sampled_well(law, runs):
     assert fit.diagnostics.divergences == 0
     assert fit.diagnostics.rhat_max < 1.02
     assert fit.diagnostics.ess_bulk_min > 400
-    assert list(fit.parameters) == [p.name for p in (*fit.law.parameters(), *fit.noise.parameters())]
+    assert list(fit.parameters) == [
+        p.name for p in (*fit.law.parameters(), *fit.noise.parameters())
+    ]
 
 
 def test_the_coupled_law_finds_no_coupling_where_there_is_none():

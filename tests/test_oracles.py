@@ -24,7 +24,11 @@ class Twin:
 
     def law(self, phi, alpha, beta):
         """E, A, B from (ln L*, logit share of E, ln M*), for phi of shape (..., 3)."""
-        best, share, ratio = np.exp(phi[..., 0]), 1 / (1 + np.exp(-phi[..., 1])), np.exp(phi[..., 2])
+        best, share, ratio = (
+            np.exp(phi[..., 0]),
+            1 / (1 + np.exp(-phi[..., 1])),
+            np.exp(phi[..., 2]),
+        )
         n, d = np.sqrt(self.product / ratio), np.sqrt(self.product * ratio)
         a = beta / (alpha + beta)
         reducible = best * (1 - share)
@@ -50,9 +54,15 @@ class Twin:
         """
         phi = start
         for _ in range(3):
-            slope = np.stack(
-                [self.mean(phi + h, alpha, beta) - self.mean(phi - h, alpha, beta) for h in 1e-5 * np.eye(3)]
-            ).T / 2e-5
+            slope = (
+                np.stack(
+                    [
+                        self.mean(phi + h, alpha, beta) - self.mean(phi - h, alpha, beta)
+                        for h in 1e-5 * np.eye(3)
+                    ]
+                ).T
+                / 2e-5
+            )
             precision = slope.T @ slope / sigma**2 + np.diag([1 / 0.15**2, 1.0, 1 / 0.9**2])
             centre = np.array([np.log(self.low), np.log(4 / 1.7), np.log(15)])
             gradient = slope.T @ (self.y - self.mean(phi, alpha, beta)) / sigma**2
@@ -61,7 +71,9 @@ class Twin:
         root = np.linalg.cholesky(np.linalg.inv(precision))
         x, w = np.polynomial.hermite_e.hermegauss(NODES)
         grid = np.stack(np.meshgrid(x, x, x, indexing="ij"), -1).reshape(-1, 3)
-        weight = np.log(np.prod(np.stack(np.meshgrid(w, w, w, indexing="ij"), -1).reshape(-1, 3), -1))
+        weight = np.log(
+            np.prod(np.stack(np.meshgrid(w, w, w, indexing="ij"), -1).reshape(-1, 3), -1)
+        )
         nodes = phi + grid @ root.T
         likelihood = stats.norm.logpdf(self.y, self.mean(nodes, alpha, beta), sigma).sum(-1)
         terms = self.log_prior_phi(nodes) + likelihood + weight + (grid**2).sum(-1) / 2
@@ -97,7 +109,9 @@ def test_agrees_with_quadrature_over_alpha_beta_and_scale(gaussian_runs):
         for j, beta in enumerate(betas):
             for k, t in enumerate(log_sigmas):
                 value, E, start = twin.log_integral(alpha, beta, np.exp(t), start)
-                value += truncated_log_normal(alpha, 0.30, 0.40) + truncated_log_normal(beta, 0.36, 0.50)
+                value += truncated_log_normal(alpha, 0.30, 0.40) + truncated_log_normal(
+                    beta, 0.36, 0.50
+                )
                 table[i, j, k] = value + stats.norm.logpdf(t, np.log(0.006), 0.8), E
     mass = np.exp(table[..., 0] - table[..., 0].max())
     mass /= mass.sum()
@@ -157,7 +171,10 @@ def test_agrees_with_blackjax_for_student_t_scatter():
         def chain(key):
             warm, run = jax.random.split(key)
             adaptation = blackjax.window_adaptation(
-                blackjax.nuts, log_density, is_mass_matrix_diagonal=False, target_acceptance_rate=0.9
+                blackjax.nuts,
+                log_density,
+                is_mass_matrix_diagonal=False,
+                target_acceptance_rate=0.9,
             )
             (state, parameters), _ = adaptation.run(warm, start, 800)
             kernel = blackjax.nuts(log_density, **parameters).step

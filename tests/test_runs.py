@@ -560,7 +560,7 @@ def test_describe_ranges_and_design():
         "N": "size", "D": "D", "C": "6ND", "M": "D/N", "loss": "loss"
     }  # fmt: skip
     assert (d.ranges["C"].smallest, d.ranges["C"].largest) == pytest.approx((6e15, 6e17))
-    # By hand: covariance -1/4, variances 11/4 and 3/4, of log10 N = 6, 7, 8, 8, log10 D = 9, 10, 9, 9.
+    # By hand: covariance -1/4, variances 11/4, 3/4 of log10 N = 6, 7, 8, 8, log10 D = 9, 10, 9, 9.
     assert d.correlation == pytest.approx(-0.25 / np.sqrt(11 / 4 * 3 / 4))
     assert (d.n_runs, d.n_left_out, d.duplicate_rows) == (4, 0, 0)
     # Two runs at +-0.01 of one point: sample sd 0.01 * sqrt(2).

@@ -42,6 +42,7 @@ Columns = Annotated[
 Where = Annotated[
     str | None, typer.Option(metavar="EXPRESSION", help='Rows to keep, e.g. "epoch_dropped == 0".')
 ]
+LOSS_UNIT = "nats/token"
 LossUnit = Annotated[
     str, typer.Option(help="Unit of the losses: nats/token, bits/token, nats/byte, bits/byte.")
 ]
@@ -124,9 +125,8 @@ def read_runs(source: str, columns: str | None, where: str | None, loss_unit: st
     from bayescale.runs import Runs
 
     if is_dataset(source):
-        if columns or where:
-            raise InputError(
-                f"{source!r} is a data set of the package; --columns and --where are for files"
-            )
+        if columns or where or loss_unit != LOSS_UNIT:
+            remedy = "leave out --columns, --where and --loss-unit, which are for files"
+            raise InputError(Problem(source, "it is a data set of the package", remedy=remedy))
         return load_dataset(source)
     return Runs.read(source, parse_columns(columns), where, loss_unit)

@@ -21,7 +21,6 @@ def potential(spec: ModelSpec) -> Any:
 
     It is jitted, so that a program which calls it many times traces the model once.
     """
-
     from numpyro.infer.util import potential_energy
 
     def negative_log_density(u: Any, data: Data) -> Any:

@@ -34,6 +34,12 @@ _programs: dict[Any, Callable[..., Any]] = {}
 def key_data(seed: int, count: int) -> np.ndarray:
     """Data of independent Threefry keys, shape (count, 2)."""
     key = jax.random.key(seed, impl="threefry2x32")
+    return split(np.asarray(jax.random.key_data(key)), count)
+
+
+def split(data: np.ndarray, count: int) -> np.ndarray:
+    """Data of independent keys made from the data of one, shape (count, 2)."""
+    key = jax.random.wrap_key_data(data, impl="threefry2x32")
     return np.asarray(jax.random.key_data(jax.random.split(key, count)))
 
 

@@ -75,11 +75,7 @@ class Chinchilla(Law, ClosedFormOptimum):
 
     def loss(self, x: Inputs) -> Float[Array, " ..."]:
         """Return the loss at ``x["N"]``, ``x["D"]``."""
-        return (
-            self.E
-            + self.A * power(x["N"], -self.alpha)
-            + self.B * power(x["D"], -self.beta)
-        )
+        return self.E + self.A * power(x["N"], -self.alpha) + self.B * power(x["D"], -self.beta)
 
     def optimum(self, flops: Any, flops_per_parameter_token: Any) -> tuple[Any, Any]:
         """Return N and D of the lowest loss under C = k N D."""

@@ -117,7 +117,9 @@ def _residuals(posterior: Posterior, ax: Axes, level: float) -> None:
     two = {"N", "D"} <= set(runs.inputs)
     horizontal = runs.C if two else inputs[posterior.spec.law.inputs[0]]
     noise = posterior.flat_noise()
-    scatter = 100 * noise.scatter(np.random.default_rng(0), np.zeros(posterior.stats["energy"].size))
+    scatter = 100 * noise.scatter(
+        np.random.default_rng(0), np.zeros(posterior.stats["energy"].size)
+    )
     tail = (1 - level) / 2
     low, high = np.quantile(scatter, [tail, 1 - tail])
     inside = np.mean((residuals >= low) & (residuals <= high))

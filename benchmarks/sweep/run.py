@@ -17,7 +17,19 @@ import jax
 import numpy as np
 import text
 
-COLUMNS = ["params", "params_no_emb", "tokens", "flops", "loss", "seed", "split", "width", "layers", "learning_rate", "wall_seconds"]
+COLUMNS = [
+    "params",
+    "params_no_emb",
+    "tokens",
+    "flops",
+    "loss",
+    "seed",
+    "split",
+    "width",
+    "layers",
+    "learning_rate",
+    "wall_seconds",
+]
 
 
 def read(results: Path, stage: str) -> list[dict]:
