@@ -17,14 +17,14 @@ from scipy.special import betaln, log_ndtr, ndtr
 
 # ArviZ puts a lazy stand-in for numpyro into sys.modules, which loses submodules that are imported
 # by their own name; as attributes they are complete.
-dist = numpyro.distributions
-constraints = dist.constraints
+dist: Any = numpyro.distributions
+constraints: Any = dist.constraints
 
 
 class TruncatedLogNormal(dist.Distribution):
     """A log-normal variable between two bounds; all four arguments are plain numbers."""
 
-    arg_constraints: ClassVar = {}
+    arg_constraints: ClassVar[dict[str, Any]] = {}
     pytree_aux_fields: ClassVar = ("centre", "sd_log", "low", "high")
 
     def __init__(self, centre: float, sd_log: float, low: float, high: float):
@@ -59,7 +59,7 @@ class TruncatedLogNormal(dist.Distribution):
 class ConstantBeta(dist.Distribution):
     """A Beta variable whose shapes are plain numbers."""
 
-    arg_constraints: ClassVar = {}
+    arg_constraints: ClassVar[dict[str, Any]] = {}
     support = constraints.unit_interval
     pytree_aux_fields: ClassVar = ("a", "b")
 
@@ -108,7 +108,7 @@ class StudentT(dist.Distribution):
     NumPyro's own works out the normalising constant for every element; here it is one number.
     """
 
-    arg_constraints: ClassVar = {}
+    arg_constraints: ClassVar[dict[str, Any]] = {}
     support = constraints.real
     pytree_data_fields: ClassVar = ("df", "loc", "scale")
 

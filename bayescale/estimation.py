@@ -10,7 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from bayescale.fitting import best_minimum, prepare
+from bayescale.fitting import prepare
+from bayescale.inference.engine import best_minimum
 from bayescale.inference.geometry import constrain
 from bayescale.inference.likelihood import (
     least_absolute_deviations,

@@ -5,35 +5,26 @@ The one module that calls `bayescale.inference`; everything after it works on po
 
 from __future__ import annotations
 
-import os
 import platform
 import time
-from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 import jax
-import numpy as np
 
 from bayescale.background import import_soon
 from bayescale.datasets import is_dataset, load_dataset
-from bayescale.diagnostics import convergence
-from bayescale.errors import FailedFitError, InputError, Problem
-from bayescale.inference.geometry import Whitening, empirical_whitening
-from bayescale.inference.mode import SPREAD, STARTS, find_minimum
-from bayescale.inference.nuts import Sampler, sample_chain
-from bayescale.inference.programs import key_data, programs, split
+from bayescale.errors import InputError, Problem
+from bayescale.inference.engine import draw_posterior
+from bayescale.inference.nuts import Sampler
 from bayescale.laws import Law, get_law
 from bayescale.model import Data, ModelSpec, data_of, model_spec
 from bayescale.noise import Noise, get_noise
 from bayescale.posterior import Posterior
-from bayescale.priors import Prior
+from bayescale.priors import LogNormal, Prior
 from bayescale.runs import Runs, check_design
-
-TARGET_ACCEPT = (0.8, 0.95, 0.99)  # the next is tried while any transition diverges
-ATTEMPTS = len(TARGET_ACCEPT)
 
 
 def as_runs(runs: Any) -> Runs:
@@ -112,7 +103,7 @@ def fit(
     spec, runs, data, lifted = prepare(runs, law, noise, x=x, priors=priors, allow=allow)
     sampler = _checked(chains, Sampler(draws, warmup))
     with jax.enable_x64(True):
-        out, sampling = _sample(spec, sampler, data, chains, seed)
+        out, sampling = draw_posterior(spec, sampler, data, chains, seed)
     stats = out["stats"]
     stats["reached_max_treedepth"] = stats["num_steps"] >= 2**sampler.max_tree_depth - 1
     provenance = {
@@ -167,79 +158,16 @@ def prepare(
     for symbol in inputs:
         runs[symbol]  # raises, naming the missing column
     lifted = check_design(runs, inputs, len(spec.law.parameters()), spec.law.name, allow)
-    return spec, runs, data_of(runs, inputs), lifted
-
-
-def best_minimum(find: Callable[..., Any], key: np.ndarray, data: Data) -> Whitening:
-    """Return the whitening map at the lowest of the minima that the starts reached.
-
-    Raises
-    ------
-    FailedFitError
-        No start reached a finite density.
-    """
-    keys = split(key, STARTS)
-    spreads = np.float64([0.0] + [SPREAD] * (STARTS - 1))
-    found = [find(k, spread, data) for k, spread in zip(keys, spreads, strict=True)]
-    finite = [(float(value), i) for i, (_, value) in enumerate(found) if np.isfinite(value)]
-    if not finite:
-        raise FailedFitError(
-            "no start of the search reached a finite posterior density; check the runs for extreme "
-            "values, and the priors for what they exclude"
-        )
-    return jax.tree.map(np.asarray, found[min(finite)[1]][0])
-
-
-def _run_chains(
-    draw: Callable[..., Any], keys: np.ndarray, data: Data, whitening: Whitening, target: float
-) -> dict[str, Any]:
-    """Run each chain in a thread; XLA leaves Python's lock while it computes."""
-
-    def chain(key: np.ndarray) -> Any:
-        with jax.enable_x64(True):  # the setting belongs to a thread
-            return jax.tree.map(np.asarray, draw(key, data, whitening, np.float64(target)))
-
-    with ThreadPoolExecutor(min(len(keys), os.cpu_count() or 1)) as pool:
-        return jax.tree.map(lambda *parts: np.stack(parts), *pool.map(chain, keys))
-
-
-def _sample(
-    spec: ModelSpec, sampler: Sampler, data: Data, chains: int, seed: int
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Find the mode and sample; once more, from what was learned, if the draws are poor.
-
-    Where transitions diverge, the next attempt adapts to smaller steps; where chains mix badly, it
-    whitens with the covariance of the draws instead of the Laplace approximation. The best attempt
-    is kept, and the record says which it was.
-    """
-    mode_key, *attempt_keys = key_data(seed, 1 + ATTEMPTS)
-    size = len(spec.coordinates)
-    example = Whitening(np.zeros(size), np.eye(size))
-    find, draw = programs(
-        (find_minimum, (spec,), (mode_key, np.float64(0), data)),
-        (sample_chain, (spec, sampler), (mode_key, data, example, np.float64(0))),
-    )
-    started = time.perf_counter()
-    whitening = best_minimum(find, mode_key, data)
-    best: tuple[float, dict[str, Any], dict[str, Any]] | None = None
-    target = TARGET_ACCEPT[0]
-    for attempt, key in enumerate(attempt_keys):
-        out = _run_chains(draw, split(key, chains), data, whitening, target)
-        divergent = int(out["stats"]["diverging"].sum())
-        mixing = convergence(out["coordinates"])
-        record = {"attempts": attempt + 1, "target_accept": target}
-        quality = mixing.ess_bulk_min / (1 + divergent)
-        if best is None or quality > best[0]:
-            best = (quality, out, record)
-        if not divergent and mixing.good:
-            break
-        if divergent:
-            target = TARGET_ACCEPT[min(attempt + 1, len(TARGET_ACCEPT) - 1)]
-        if not mixing.good and np.isfinite(out["unbounded"]).all():
-            whitening = empirical_whitening(out["unbounded"])
-    assert best is not None
-    _, out, record = best
-    return out, {**record, "seconds": time.perf_counter() - started}
+    data = data_of(runs, inputs)
+    for c in spec.coordinates:
+        if not isinstance(c.prior, LogNormal) or not c.prior.relative_to:
+            continue
+        if c.prior.relative_to not in data.reference:
+            raise InputError(
+                Problem("priors", f"the prior of {c.name!r} is relative to {c.prior.relative_to!r}",
+                        remedy=f"it may be relative to {', '.join(data.reference)}")
+            )  # fmt: skip
+    return spec, runs, data, lifted
 
 
 def _checked(chains: int, sampler: Sampler) -> Sampler:

@@ -39,7 +39,7 @@ def key_data(seed: int, count: int) -> np.ndarray:
 
 def split(data: np.ndarray, count: int) -> np.ndarray:
     """Data of independent keys made from the data of one, shape (count, 2)."""
-    key = jax.random.wrap_key_data(data, impl="threefry2x32")
+    key = jax.random.wrap_key_data(jax.numpy.asarray(data), impl="threefry2x32")
     return np.asarray(jax.random.key_data(jax.random.split(key, count)))
 
 
