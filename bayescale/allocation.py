@@ -15,7 +15,7 @@ from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.laws import ClosedFormOptimum, Law
 from bayescale.posterior import Posterior
-from bayescale.prediction import decades_beyond
+from bayescale.prediction import decades_beyond, positive
 from bayescale.tables import Column, Table, number
 
 if TYPE_CHECKING:
@@ -156,9 +156,10 @@ def allocate(
     Raises
     ------
     InputError
-        A budget that is not positive, or a law that is not one of N and D.
+        A budget that is not positive, a law that is not one of N and D, or runs whose design does
+        not identify an optimum.
     FailedFitError
-        The sampling failed, or the design of the runs does not identify an optimum.
+        The sampling of the fit failed.
 
     References
     ----------
@@ -170,16 +171,10 @@ def allocate(
     """
     _require_optimum(posterior, allow_failed)
     check_level(level)
-    budgets = np.atleast_1d(np.asarray(C, dtype=np.float64)).ravel()
-    if not (np.isfinite(budgets).all() and (budgets > 0).all()):
-        raise InputError(
-            Problem("C", f"it is {budgets.tolist()}", "a budget must be finite and above 0")
-        )
-    factor = flops_per_parameter_token or posterior.runs.flops_per_parameter_token
-    if not (np.isfinite(factor) and factor > 0):
-        raise InputError(
-            Problem("flops_per_parameter_token", f"it is {factor}", "it must be above 0")
-        )
+    budgets = positive("C", C).ravel()
+    factor = posterior.runs.flops_per_parameter_token
+    if flops_per_parameter_token is not None:
+        factor = positive("flops_per_parameter_token", flops_per_parameter_token).item()
     law = posterior.flat_law()
     closed = isinstance(law, ClosedFormOptimum) and not numeric
     with jax.enable_x64(True):

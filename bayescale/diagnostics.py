@@ -126,15 +126,15 @@ def convergence(coordinates: Mapping[str, np.ndarray]) -> Convergence:
     from arviz_stats.base import array_stats
 
     axes = {"chain_axis": 0, "draw_axis": 1}
+
+    def each(statistic: Any, **settings: Any) -> dict[str, float]:
+        with np.errstate(divide="ignore", invalid="ignore"):  # chains that do not move
+            return {n: float(statistic(d, **axes, **settings)) for n, d in coordinates.items()}
+
     return Convergence(
-        rhat={n: float(array_stats.rhat(d, **axes)) for n, d in coordinates.items()},
-        ess_bulk={
-            n: float(array_stats.ess(d, method="bulk", **axes)) for n, d in coordinates.items()
-        },
-        ess_tail={
-            n: float(array_stats.ess(d, method="tail", prob=TAIL, **axes))
-            for n, d in coordinates.items()
-        },
+        rhat=each(array_stats.rhat),
+        ess_bulk=each(array_stats.ess, method="bulk"),
+        ess_tail=each(array_stats.ess, method="tail", prob=TAIL),
         chains=len(next(iter(coordinates.values()))),
     )
 
@@ -221,7 +221,16 @@ def _mixing(mixing: Convergence) -> list[Verdict]:
     verdicts = []
     worst = max(mixing.rhat, key=lambda n: np.nan_to_num(mixing.rhat[n], nan=np.inf))
     rhat = mixing.rhat[worst]
-    if not rhat <= RHAT_LIMIT:
+    if np.isnan(rhat):
+        verdicts.append(
+            Verdict(
+                "rhat",
+                "failed",
+                f"R-hat of {worst} does not exist, so nothing shows that the chains agree.",
+                "It needs two chains or more, and finite draws that move.",
+            )
+        )
+    elif rhat > RHAT_LIMIT:
         verdicts.append(
             Verdict(
                 "rhat",
@@ -294,7 +303,7 @@ def _prior_dominated(
 
 
 def _boundary(coordinates: Mapping[str, np.ndarray]) -> list[Verdict]:
-    if "share_E" not in coordinates or np.quantile(coordinates["share_E"], 0.05) > BOUNDARY:
+    if "share_E" not in coordinates or not np.quantile(coordinates["share_E"], 0.05) <= BOUNDARY:
         return []
     return [
         Verdict(

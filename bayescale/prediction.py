@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayescale.errors import InputError, Problem
+from bayescale.errors import InputError, Problem, shown
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.posterior import Posterior
 from bayescale.runs import ROLES, Runs
@@ -180,6 +180,10 @@ def predict(
         raise InputError(Problem("kind", f"{kind!r} is not known", remedy="use 'run' or 'law'"))
     given = {"N": N, "D": D, "x": x}
     if points is not None:
+        if any(value is not None for value in given.values()):
+            raise InputError(
+                Problem("points", "N, D or x is given beside them", remedy="give one or the other")
+            )
         given = {symbol: points.get(symbol) for symbol in posterior.spec.law.inputs}
     where = _points(posterior, given)
     draws = law_loss(posterior, where)
@@ -215,12 +219,7 @@ def _points(
             Problem(missing[0], f"it is missing; the law needs {' and '.join(inputs)}",
                     remedy=f"give {' and '.join(_named(s) for s in missing)}")
         )  # fmt: skip
-    values = {s: np.atleast_1d(np.asarray(given[s], dtype=np.float64)) for s in inputs}
-    for symbol, value in values.items():
-        if not (np.isfinite(value).all() and (value > 0).all()):
-            raise InputError(
-                Problem(symbol, f"it is {value.tolist()}", "it must be finite and above 0")
-            )
+    values = {s: positive(s, given[s]) for s in inputs}
     try:
         shape = np.broadcast_shapes(*(v.shape for v in values.values()))
     except ValueError:
@@ -230,6 +229,30 @@ def _points(
                     remedy="give one value of each for every point, or a single value")
         ) from None  # fmt: skip
     return {s: np.broadcast_to(v, shape).ravel() for s, v in values.items()}
+
+
+def positive(name: str, values: Any) -> NDArray[np.float64]:
+    """Return a number or numbers as an array with one axis or more, each finite and above 0.
+
+    Raises
+    ------
+    InputError
+        Something else, named by its place.
+    """
+    try:
+        array = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(
+            Problem(name, f"it is {shown(values)}", "it must be a number or an array of numbers",
+                    "write plain numbers such as 1.4e12")
+        ) from None  # fmt: skip
+    bad = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
+    if len(bad):
+        place = f" at index {bad[0]}" if array.size > 1 else ""
+        raise InputError(
+            Problem(name, f"it is {array.flat[bad[0]]:g}{place}", "it must be finite and above 0")
+        )
+    return array
 
 
 def _named(symbol: str) -> str:

@@ -35,12 +35,21 @@ def save(posterior: Posterior, path: str | Path) -> Path:
             Problem(str(path), f"there is no folder {str(path.parent)!r}", remedy="make it first")
         )
     try:
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
+        _write(to_tree(posterior), path)
     except OSError as error:
-        raise InputError(Problem(str(path), f"it cannot be written: {error.strerror}")) from None
+        raise InputError(
+            Problem(str(path), f"it cannot be written: {error.strerror or error}",
+                    remedy="give the name of a file, in a folder that can be written to")
+        ) from None  # fmt: skip
+    return path
+
+
+def _write(tree: xarray.DataTree, path: Path) -> None:
+    """Write beside the file, then put the whole in its place."""
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
     try:
-        to_tree(posterior).to_netcdf(part, engine="h5netcdf")
+        tree.to_netcdf(part, engine="h5netcdf")
         with open(part, "rb+") as file:
             os.fsync(file.fileno())
         os.chmod(part, 0o666 & ~_umask())
@@ -48,7 +57,6 @@ def save(posterior: Posterior, path: str | Path) -> Path:
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise
-    return path
 
 
 def _umask() -> int:
@@ -88,7 +96,7 @@ def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:
     try:
         with xarray.open_datatree(path, engine="h5netcdf") as tree:
             return from_tree(tree.load(), str(path), law)
-    except (OSError, KeyError, ValueError, json.JSONDecodeError) as error:
+    except (OSError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             Problem(str(path), f"it is not a bayescale fit that can be read ({error})",
                     remedy="give a file that  bayescale fit ... -o FIT.nc  wrote")
@@ -105,10 +113,11 @@ def to_tree(posterior: Posterior) -> xarray.DataTree:
         return xarray.Dataset({name: (SAMPLE_AXES, np.asarray(v)) for name, v in group.items()})
 
     constant: dict[str, Any] = {symbol: ("run", values) for symbol, values in runs.inputs.items()}
-    constant |= {f"label_{name}": ("run", values) for name, values in runs.labels.items()}
+    constant |= {f"label_{name}": ("run", _escaped(v)) for name, v in runs.labels.items()}
     if runs.loss_se is not None:
         constant["loss_se"] = ("run", runs.loss_se)
-    constant["place"] = ("run", np.asarray(runs.places, dtype=str))
+    if runs.places:
+        constant["place"] = ("run", np.asarray(runs.places, dtype=str))
     history = {
         "format": FORMAT,
         "law": _class_name(posterior.spec.law),
@@ -127,7 +136,7 @@ def to_tree(posterior: Posterior) -> xarray.DataTree:
         },
         "provenance": dict(posterior.provenance),
     }
-    root = xarray.Dataset(attrs={"bayescale": json.dumps(history)})
+    root = xarray.Dataset(attrs={"bayescale": json.dumps(history, default=_number)})
     return xarray.DataTree.from_dict(
         {
             "/": root,
@@ -138,6 +147,20 @@ def to_tree(posterior: Posterior) -> xarray.DataTree:
             "constant_data": xarray.Dataset(constant),
         }
     )
+
+
+def _number(value: Any) -> Any:
+    """A NumPy or JAX number, such as a seed from ``np.arange``, as JSON knows it."""
+    return np.asarray(value).item()
+
+
+def _escaped(texts: np.ndarray) -> np.ndarray:
+    """Labels as ASCII text, since HDF5 holds neither NUL nor half a surrogate pair."""
+    return np.asarray([str(text).encode("unicode_escape").decode() for text in texts])
+
+
+def _unescaped(texts: np.ndarray) -> np.ndarray:
+    return np.asarray([str(text).encode().decode("unicode_escape") for text in texts])
 
 
 def _class_name(law: type[Law]) -> str:
@@ -163,11 +186,11 @@ def from_tree(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -
         },
         loss_se=constant.get("loss_se"),
         labels={
-            name.removeprefix("label_"): values.astype(str)
+            name.removeprefix("label_"): _unescaped(values)
             for name, values in constant.items()
             if name.startswith("label_")
         },
-        places=tuple(constant["place"].astype(str)),
+        places=tuple(map(str, constant.get("place", ()))),
         **history["runs"],
     )
     return Posterior(

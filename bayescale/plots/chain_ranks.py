@@ -54,9 +54,16 @@ def plot_ranks(posterior: Posterior, axes: Any = None) -> list[Axes]:
             ax.axhspan(1 - margin / expected, 1 + margin / expected, color=GREY, alpha=0.2, lw=0)
             for chain, row in enumerate(ranks):
                 counts, edges = np.histogram(row, BINS, (0, 1))
-                ax.stairs(counts / expected, edges, color=COLOURS[chain % len(COLOURS)], lw=1.0)
+                ax.stairs(
+                    counts / expected,
+                    edges,
+                    baseline=None,
+                    color=COLOURS[chain % len(COLOURS)],
+                    lw=1.0,
+                )
             ax.set_title(f"${coordinate.symbol}$", loc="left")
             ax.set_ylim(0, 2)
+            ax.tick_params(labelbottom=True)
         for ax in axes[len(coordinates) :]:
             ax.remove()
         figure = axes[0].figure

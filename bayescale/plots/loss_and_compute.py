@@ -8,7 +8,17 @@ import numpy as np
 
 from bayescale.allocation import allocate
 from bayescale.intervals import DEFAULT_LEVEL
-from bayescale.plots.style import BLUE, GREY, RED, beyond_region, house_style, log_range, new_axes
+from bayescale.plots.style import (
+    BLUE,
+    GREY,
+    RED,
+    beyond_region,
+    house_style,
+    log_range,
+    new_axes,
+    plain_loss_ticks,
+    x_label,
+)
 from bayescale.posterior import Posterior
 from bayescale.prediction import predict
 from bayescale.runs import Runs
@@ -72,13 +82,13 @@ def plot_loss(
         ax.scatter(seen, runs.loss, s=12, color=GREY, alpha=0.7, lw=0, zorder=3, label="runs")
         if held_out is not None:
             _held_out(ax, posterior, held_out, level)
-        name = "training FLOPs C" if two else runs.columns.get("x", "x")
+        name = "training FLOPs C" if two else x_label(runs)
         ax.set(xscale="log", yscale="log", xlabel=name, ylabel=f"loss ({runs.loss_unit})",
                title="Loss and compute" if two else "Loss")  # fmt: skip
-        _plain_ticks(ax)
+        plain_loss_ticks(ax)
         ax.set_xlim(x[0] / 1.3, x[-1])
         beyond_region(ax, seen.max())
-        ax.legend(loc="lower left")
+        ax.legend(loc="lower left", frameon=True, framealpha=0.85, edgecolor="none")
         return ax
 
 
@@ -97,12 +107,3 @@ def _held_out(ax: Axes, posterior: Posterior, runs: Runs, level: float) -> None:
     inside = sum(i.lower <= y <= i.upper for i, y in zip(intervals, runs.loss, strict=True))
     label = f"held-out runs ({inside} of {len(runs)} inside {level:.0%})"
     ax.scatter(x, runs.loss, s=18, color=RED, marker="D", lw=0, zorder=5, label=label)
-
-
-def _plain_ticks(ax: Axes) -> None:
-    """Losses as plain numbers on a logarithmic axis."""
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
-
-    ax.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)))
-    ax.yaxis.set_major_formatter(ScalarFormatter())
-    ax.yaxis.set_minor_formatter(NullFormatter())

@@ -9,7 +9,16 @@ import numpy as np
 
 from bayescale.allocation import allocate
 from bayescale.intervals import DEFAULT_LEVEL
-from bayescale.plots.style import BLUE, GREY, ORANGE, house_style, log_range, new_axes
+from bayescale.plots.style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    house_style,
+    log_range,
+    new_axes,
+    plain_loss_ticks,
+    x_label,
+)
 from bayescale.posterior import Posterior
 from bayescale.prediction import law_loss
 
@@ -77,7 +86,7 @@ def _surface(posterior: Posterior, ax: Axes) -> None:
     )
     ax.set(xscale="log", yscale="log", xlabel="parameters N", ylabel="training tokens D",
            title=f"Runs and {posterior.spec.law.title}", xlim=(N[0], N[-1]), ylim=(D[0], D[-1]))  # fmt: skip
-    ax.legend(loc="lower right", handlelength=1.2)
+    ax.legend(loc="upper left", handlelength=1.2, frameon=True, framealpha=0.85, edgecolor="none")
     bar = ax.figure.colorbar(points, ax=ax, pad=0.02, aspect=28)
     bar.set_label(f"loss ({runs.loss_unit})")
     bar.outline.set_visible(False)
@@ -95,7 +104,7 @@ def _thinned(posterior: Posterior, draws: int = 100) -> Posterior:
 def _curve(posterior: Posterior, ax: Axes, level: float) -> None:
     from bayescale.prediction import predict
 
-    runs, name = posterior.runs, posterior.runs.columns.get("x", "x")
+    runs = posterior.runs
     x = log_range(runs["x"].min(), runs["x"].max())
     prediction = predict(posterior, x=x, kind="law", level=level, allow_failed=True)
     lower, median, upper = (
@@ -104,8 +113,9 @@ def _curve(posterior: Posterior, ax: Axes, level: float) -> None:
     ax.fill_between(x, lower, upper, color=BLUE, alpha=0.25, lw=0)
     ax.plot(x, median, color=BLUE, label=f"law, {level:.0%}")
     ax.scatter(runs["x"], runs.loss, s=14, color=GREY, zorder=3, label="runs")
-    ax.set(xscale="log", yscale="log", xlabel=name, ylabel=f"loss ({runs.loss_unit})",
+    ax.set(xscale="log", yscale="log", xlabel=x_label(runs), ylabel=f"loss ({runs.loss_unit})",
            title=f"Runs and {posterior.spec.law.title}")  # fmt: skip
+    plain_loss_ticks(ax)
     ax.legend()
 
 
@@ -143,8 +153,8 @@ def _residuals(posterior: Posterior, ax: Axes, level: float) -> None:
         bar = ax.figure.colorbar(points, ax=ax, pad=0.02, aspect=28)
         bar.set_label("tokens per parameter D/N")
         bar.outline.set_visible(False)
-    label = "training FLOPs C" if two else runs.columns.get("x", "x")
+    label = "training FLOPs C" if two else x_label(runs)
     ax.set(xscale="log", xlabel=label, ylabel="residual of log loss (%)", title="Residuals")
-    edge = 1.25 * max(np.abs(residuals).max(), high)
-    ax.set_ylim(-edge, edge)
-    ax.legend(loc="upper right")
+    bottom, top = min(residuals.min(), low), max(residuals.max(), high)
+    ax.set_ylim(bottom - 0.1 * (top - bottom), top + 0.3 * (top - bottom))
+    ax.legend(loc="upper left")

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescale.runs import ROLES, Runs
+from bayescale.runs.roles import SYMBOL_TO_ROLE
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -66,3 +69,19 @@ def beyond_region(ax: Axes, edge: float, label: str = "beyond the runs") -> None
         textcoords="offset points", va="top", fontsize=8, color=GREY,
     )  # fmt: skip
     ax.set_xlim(right=high)
+
+
+def plain_loss_ticks(ax: Axes) -> None:
+    """Losses as plain numbers on a logarithmic axis."""
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    ax.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)))
+    ax.yaxis.set_major_formatter(ScalarFormatter())
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def x_label(runs: Runs) -> str:
+    """The axis label of the input of a law of one variable."""
+    column = runs.columns.get("x", "x")
+    role = ROLES.get(SYMBOL_TO_ROLE.get(column, ""))
+    return f"{role.meaning} {role.symbol}" if role and role.symbol != "x" else column
