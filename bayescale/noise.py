@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
-from numpy.typing import NDArray
 
 from bayescale.errors import InputError, Problem
-from bayescale.parameters import Coordinate, Parameter, parameter, parameters
+from bayescale.parameters import Coordinate, Parameter, Values, parameter, parameters
 from bayescale.priors import LogNormal, ShiftedGamma
 
 if TYPE_CHECKING:
@@ -47,7 +45,7 @@ class Noise(eqx.Module):
         """
 
     @abstractmethod
-    def scatter(self, generator: np.random.Generator, relative_se: Any) -> NDArray[np.float64]:
+    def scatter(self, generator: np.random.Generator, relative_se: Any) -> Values:
         """Draw from the same distribution about 0, in NumPy (no compilation).
 
         Parameters
@@ -64,7 +62,7 @@ class Noise(eqx.Module):
         return parameters(cls)
 
     @classmethod
-    def from_coordinates(cls, coordinates: Mapping[str, Any]) -> Self:
+    def from_coordinates(cls, coordinates: Mapping[str, Any]) -> Noise:
         """Return the noise model with these values, taken from all coordinates of a model."""
         return cls(**{c.name: coordinates[c.name] for c in cls.coordinates})
 
@@ -84,8 +82,8 @@ class StudentT(Noise):
 
     name: ClassVar = "student-t"
     equation: ClassVar = r"\ln L_i \sim \mathrm{StudentT}(\nu, \ln L(x_i), \sqrt{\sigma^2 + s_i^2})"
-    sigma: Float[Array, " ..."] = parameter(r"\sigma", "scale of the scatter of log loss")
-    nu: Float[Array, " ..."] = parameter(r"\nu", "degrees of freedom; small means heavy tails")
+    sigma: Values = parameter(r"\sigma", "scale of the scatter of log loss")
+    nu: Values = parameter(r"\nu", "degrees of freedom; small means heavy tails")
     coordinates: ClassVar = (
         SCALE,
         Coordinate("nu", ShiftedGamma(2.0, 0.1, shift=2.0), r"\nu", "degrees of freedom"),
@@ -97,7 +95,7 @@ class StudentT(Noise):
 
         return distributions.StudentT(self.nu, log_loss, total_scale(self.sigma, relative_se))
 
-    def scatter(self, generator: np.random.Generator, relative_se: Any) -> NDArray[np.float64]:
+    def scatter(self, generator: np.random.Generator, relative_se: Any) -> Values:
         """Draw the scatter of log losses about the law."""
         scale = np.hypot(self.sigma, relative_se)
         return scale * generator.standard_t(np.broadcast_to(self.nu, scale.shape))
@@ -114,7 +112,7 @@ class Gaussian(Noise):
 
     name: ClassVar = "gaussian"
     equation: ClassVar = r"\ln L_i \sim \mathrm{Normal}(\ln L(x_i), \sqrt{\sigma^2 + s_i^2})"
-    sigma: Float[Array, " ..."] = parameter(r"\sigma", "sd of the scatter of log loss")
+    sigma: Values = parameter(r"\sigma", "sd of the scatter of log loss")
     coordinates: ClassVar = (SCALE,)
 
     def distribution(self, log_loss: Any, relative_se: Any) -> Distribution:
@@ -125,7 +123,7 @@ class Gaussian(Noise):
 
         return dist.Normal(log_loss, total_scale(self.sigma, relative_se))
 
-    def scatter(self, generator: np.random.Generator, relative_se: Any) -> NDArray[np.float64]:
+    def scatter(self, generator: np.random.Generator, relative_se: Any) -> Values:
         """Draw the scatter of log losses about the law."""
         scale = np.hypot(self.sigma, relative_se)
         return scale * generator.standard_normal(scale.shape)
@@ -142,7 +140,7 @@ class Laplace(Noise):
 
     name: ClassVar = "laplace"
     equation: ClassVar = r"\ln L_i \sim \mathrm{Laplace}(\ln L(x_i), \sqrt{\sigma^2 + s_i^2})"
-    sigma: Float[Array, " ..."] = parameter(r"\sigma", "mean absolute scatter of log loss")
+    sigma: Values = parameter(r"\sigma", "mean absolute scatter of log loss")
     coordinates: ClassVar = (SCALE,)
 
     def distribution(self, log_loss: Any, relative_se: Any) -> Distribution:
@@ -153,7 +151,7 @@ class Laplace(Noise):
 
         return dist.Laplace(log_loss, total_scale(self.sigma, relative_se))
 
-    def scatter(self, generator: np.random.Generator, relative_se: Any) -> NDArray[np.float64]:
+    def scatter(self, generator: np.random.Generator, relative_se: Any) -> Values:
         """Draw the scatter of log losses about the law."""
         scale = np.hypot(self.sigma, relative_se)
         return scale * generator.laplace(size=scale.shape)
@@ -162,7 +160,7 @@ class Laplace(Noise):
 NOISES: dict[str, type[Noise]] = {noise.name: noise for noise in (StudentT, Gaussian, Laplace)}
 
 
-def get_noise(noise: str | type[Noise]) -> type[Noise]:
+def get_noise(noise: Any) -> type[Noise]:
     """Return a noise model's class from its name, or from the class itself.
 
     Raises

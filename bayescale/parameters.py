@@ -11,8 +11,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Float
 
 from bayescale.priors import Prior
+
+# Values of a parameter: one number, or an array of draws of any shape.
+Values = Float[Array | np.ndarray | float, " ..."]
 
 
 @dataclass(frozen=True)

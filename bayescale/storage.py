@@ -96,7 +96,7 @@ def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:
     try:
         with xarray.open_datatree(path, engine="h5netcdf") as tree:
             return from_tree(tree.load(), str(path), law)
-    except (OSError, LookupError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
         raise InputError(
             Problem(str(path), f"it is not a bayescale fit that can be read ({error})",
                     remedy="give a file that  bayescale fit ... -o FIT.nc  wrote")

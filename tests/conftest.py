@@ -18,6 +18,7 @@ def private_cache(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache", numbered=True)
     folder.chmod(0o700)
     os.environ["BAYESCALE_CACHE"] = str(folder)
+    os.environ["BAYESCALE_FAST"] = "1"  # fewer draws in notebooks
     return folder
 
 

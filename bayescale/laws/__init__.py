@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 from bayescale.errors import InputError, Problem
 from bayescale.laws.base import ClosedFormOptimum, Law, Published
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 
-def get_law(law: str | type[Law]) -> type[Law]:
+def get_law(law: Any) -> type[Law]:
     """Return a law's class from its name, from ``"module:Class"``, or from the class itself.
 
     Raises

@@ -5,13 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from bayescale.parameters import Coordinate, Parameter, parameters
+from bayescale.parameters import Coordinate, Parameter, Values, parameters
 from bayescale.priors import Reference
 
 Inputs = Mapping[str, Any]
@@ -71,12 +70,12 @@ class Law(eqx.Module):
     published: ClassVar[tuple[Published, ...]] = ()
 
     @abstractmethod
-    def loss(self, x: Inputs) -> Float[Array, " ..."]:
+    def loss(self, x: Inputs) -> Values:
         """Return the loss at the inputs, a mapping of symbol to array."""
 
     @classmethod
     @abstractmethod
-    def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Self:
+    def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
         """Return the law that has these coordinates, for a data set with this reference."""
 
     @abstractmethod
@@ -89,7 +88,7 @@ class Law(eqx.Module):
         return parameters(cls)
 
     @classmethod
-    def from_published(cls, key: str) -> Self:
+    def from_published(cls, key: str) -> Law:
         """Return the published fit with this key."""
         for fit in cls.published:
             if fit.key == key:

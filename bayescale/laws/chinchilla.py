@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
-
-from jaxtyping import Array, Float
+from typing import Any, ClassVar
 
 from bayescale.laws import sum_of_powers
 from bayescale.laws.base import ClosedFormOptimum, Inputs, Law, Published, power
-from bayescale.parameters import Coordinate, parameter
+from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import LogNormal, Reference
 
 
@@ -41,11 +39,11 @@ class Chinchilla(Law, ClosedFormOptimum):
     source: ClassVar = "Hoffmann et al. 2022, arXiv:2203.15556, equation 2"
     inputs: ClassVar = ("N", "D")
 
-    E: Float[Array, " ..."] = parameter("E", "irreducible loss", "loss")
-    A: Float[Array, " ..."] = parameter("A", "scale of the term in N", "loss")
-    B: Float[Array, " ..."] = parameter("B", "scale of the term in D", "loss")
-    alpha: Float[Array, " ..."] = parameter(r"\alpha", "exponent of N")
-    beta: Float[Array, " ..."] = parameter(r"\beta", "exponent of D")
+    E: Values = parameter("E", "irreducible loss", "loss")
+    A: Values = parameter("A", "scale of the term in N", "loss")
+    B: Values = parameter("B", "scale of the term in D", "loss")
+    alpha: Values = parameter(r"\alpha", "exponent of N")
+    beta: Values = parameter(r"\beta", "exponent of D")
 
     coordinates: ClassVar = (
         sum_of_powers.LOSS_AT_OPTIMUM,
@@ -73,7 +71,7 @@ class Chinchilla(Law, ClosedFormOptimum):
         ),
     )
 
-    def loss(self, x: Inputs) -> Float[Array, " ..."]:
+    def loss(self, x: Inputs) -> Values:
         """Return the loss at ``x["N"]``, ``x["D"]``."""
         return self.E + self.A * power(x["N"], -self.alpha) + self.B * power(x["D"], -self.beta)
 
@@ -87,7 +85,7 @@ class Chinchilla(Law, ClosedFormOptimum):
         return sum_of_powers.exponents(self.alpha, self.beta)
 
     @classmethod
-    def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Self:
+    def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
         """Return the law with these decision coordinates."""
         c = coordinates
         reducible = c["L_opt"] * (1 - c["share_E"])

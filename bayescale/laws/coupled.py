@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
-
-from jaxtyping import Array, Float
+from typing import Any, ClassVar
 
 from bayescale.laws import sum_of_powers
 from bayescale.laws.base import ClosedFormOptimum, Inputs, Law, Published, power
-from bayescale.parameters import Coordinate, parameter
+from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import LogNormal, Reference
 
 
@@ -41,12 +39,12 @@ class Coupled(Law, ClosedFormOptimum):
     source: ClassVar = "Busbridge et al. 2025, arXiv:2502.08606, supervised law"
     inputs: ClassVar = ("N", "D")
 
-    E: Float[Array, " ..."] = parameter("E", "irreducible loss", "loss")
-    A: Float[Array, " ..."] = parameter("A", "inner scale of the term in N")
-    B: Float[Array, " ..."] = parameter("B", "inner scale of the term in D")
-    alpha: Float[Array, " ..."] = parameter(r"\alpha", "inner exponent of N")
-    beta: Float[Array, " ..."] = parameter(r"\beta", "inner exponent of D")
-    k: Float[Array, " ..."] = parameter("k", "outer exponent")
+    E: Values = parameter("E", "irreducible loss", "loss")
+    A: Values = parameter("A", "inner scale of the term in N")
+    B: Values = parameter("B", "inner scale of the term in D")
+    alpha: Values = parameter(r"\alpha", "inner exponent of N")
+    beta: Values = parameter(r"\beta", "inner exponent of D")
+    k: Values = parameter("k", "outer exponent")
 
     coordinates: ClassVar = (
         sum_of_powers.LOSS_AT_OPTIMUM,
@@ -81,7 +79,7 @@ class Coupled(Law, ClosedFormOptimum):
         ),
     )
 
-    def loss(self, x: Inputs) -> Float[Array, " ..."]:
+    def loss(self, x: Inputs) -> Values:
         """Return the loss at ``x["N"]``, ``x["D"]``."""
         inner = self.A * power(x["N"], -self.alpha) + self.B * power(x["D"], -self.beta)
         return self.E + power(inner, self.k)
@@ -96,7 +94,7 @@ class Coupled(Law, ClosedFormOptimum):
         return sum_of_powers.exponents(self.alpha, self.beta)
 
     @classmethod
-    def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Self:
+    def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
         """Return the law with these decision coordinates."""
         c = coordinates
         k = c["k"]

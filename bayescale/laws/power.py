@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
-
-from jaxtyping import Array, Float
+from typing import Any, ClassVar
 
 from bayescale.laws.base import Inputs, Law, power
-from bayescale.parameters import Coordinate, parameter
+from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import Beta, LogNormal, Reference
 
 
@@ -40,9 +38,9 @@ class Power(Law):
     )
     inputs: ClassVar = ("x",)
 
-    E: Float[Array, " ..."] = parameter("E", "loss that no amount of x removes", "loss")
-    c: Float[Array, " ..."] = parameter("c", "scale of the term in x", "loss")
-    alpha: Float[Array, " ..."] = parameter(r"\alpha", "exponent of x")
+    E: Values = parameter("E", "loss that no amount of x removes", "loss")
+    c: Values = parameter("c", "scale of the term in x", "loss")
+    alpha: Values = parameter(r"\alpha", "exponent of x")
 
     coordinates: ClassVar = (
         Coordinate(
@@ -56,12 +54,12 @@ class Power(Law):
         Coordinate("alpha", LogNormal(0.25, 0.8, low=0.005, high=3.0), r"\alpha", "exponent of x"),
     )
 
-    def loss(self, x: Inputs) -> Float[Array, " ..."]:
+    def loss(self, x: Inputs) -> Values:
         """Return the loss at ``x["x"]``."""
         return self.E + self.c * power(x["x"], -self.alpha)
 
     @classmethod
-    def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Self:
+    def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
         """Return the law with this loss at the centre, share of E and exponent."""
         c = coordinates
         scale = c["L_ref"] * (1 - c["share_E"]) * power(reference["x"], c["alpha"])
