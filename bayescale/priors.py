@@ -180,12 +180,9 @@ class ShiftedGamma(Prior):
 
     def distribution(self, reference: Reference) -> Distribution:
         """Return the distribution; the reference plays no part."""
-        import numpyro
+        from bayescale import distributions
 
-        dist = numpyro.distributions
-
-        shift = dist.transforms.AffineTransform(self.shift, 1.0, domain=dist.constraints.positive)
-        return dist.TransformedDistribution(dist.Gamma(self.shape, self.rate), shift)
+        return distributions.ShiftedGamma(self.shape, self.rate, self.shift)
 
     def quantile(self, mass: ArrayLike, reference: Reference) -> NDArray[np.float64]:
         """Return the values below which this prior mass lies."""

@@ -145,7 +145,7 @@ PATHOLOGICAL = {  # case -> the posterior, its verdict, and code to severity of 
     "frozen chain": (
         lambda p: changed(p, alpha=freeze),
         "failed",
-        {"rhat": "failed", "ess-bulk": "failed", "ess-tail": "warn"},
+        {"rhat": "failed"},
     ),
     "every chain frozen at its own place": (
         lambda p: changed(p, **dict.fromkeys(p.coordinates, freeze_all)),
@@ -160,12 +160,12 @@ PATHOLOGICAL = {  # case -> the posterior, its verdict, and code to severity of 
     "two modes": (
         lambda p: changed(p, M_opt=split),
         "failed",
-        {"rhat": "failed", "ess-bulk": "failed", "ess-tail": "failed"},
+        {"rhat": "failed", "ess-bulk": "failed", "ess-tail": "warn"},
     ),
     "chains a little apart": (
         lambda p: changed(p, alpha=drift),
         "warn",
-        {"rhat": "warn", "ess-bulk": "warn"},
+        {"rhat": "warn"},
     ),
     "slow mixing": (
         lambda p: changed(p, alpha=walk),
@@ -173,7 +173,7 @@ PATHOLOGICAL = {  # case -> the posterior, its verdict, and code to severity of 
         {"rhat": "failed", "ess-bulk": "warn", "ess-tail": "warn"},
     ),
     "one NaN": (
-        lambda p: changed(p, E=one_nan) if "E" in p.coordinates else changed(p, share_E=one_nan),
+        lambda p: changed(p, share_E=one_nan),
         "failed",
         dict.fromkeys(["not-finite", "rhat", "ess-bulk", "ess-tail"], "failed"),
     ),
@@ -305,7 +305,6 @@ def test_counts_are_in_the_sentences(healthy):
     d = with_stats(healthy, diverging=first(11)).diagnostics
     assert d.divergences == d.to_json()["divergences"] == 11
     assert "11 of 1000 transitions diverged" in str(d)
-    assert "13 of 250" in f"{13} of 250"
     saturated = with_stats(healthy, reached_max_treedepth=first(50)).diagnostics
     assert "20% of a chain's trees stopped" in str(saturated)
     collinear = on(tokens=lambda N: 20 * N).diagnostics

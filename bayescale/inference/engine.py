@@ -81,7 +81,7 @@ def draw_posterior(
         divergent = int(out["stats"]["diverging"].sum())
         mixing = convergence(out["coordinates"])
         record = {"attempts": attempt + 1, "target_accept": target}
-        quality = mixing.ess_bulk_min / (1 + divergent)
+        quality = float(np.nan_to_num(mixing.ess_bulk_min, nan=-1.0)) / (1 + divergent)
         if best is None or quality > best[0]:
             best = (quality, out, record)
         if not divergent and mixing.good:

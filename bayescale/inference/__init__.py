@@ -1,0 +1,1 @@
+"""Inference: the mode of a posterior, its Laplace geometry, NUTS, and the compiled programs."""
