@@ -167,7 +167,12 @@ def allocate(
 
     Examples
     --------
-    >>> allocate(posterior, C=5.76e23)  # doctest: +SKIP
+    >>> import bayescale
+    >>> posterior = bayescale.fit("byte-sweep", seed=0)
+    >>> allocation = bayescale.allocate(posterior, C=1e15)
+    >>> best = allocation.draws
+    >>> bool(abs(6 * best["N"] * best["D"] / 1e15 - 1).max() < 1e-9)
+    True
     """
     _require_optimum(posterior, allow_failed)
     check_level(level)

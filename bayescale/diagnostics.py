@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bayescale.model import ModelSpec
+from bayescale.priors import Prior
 from bayescale.runs import Runs
 
 Severity = Literal["note", "warn", "failed"]
@@ -286,8 +287,7 @@ def _prior_dominated(
     """Coordinates whose posterior is hardly narrower than their prior."""
     found = []
     for c in spec.coordinates:
-        posterior = np.quantile(coordinates[c.name], [0.05, 0.95])
-        ratio = float(np.ptp(posterior) / np.ptp(c.prior.quantile([0.05, 0.95], reference)))
+        ratio = width_share(coordinates[c.name], c.prior, reference)
         if ratio > PRIOR_SHARE:
             found.append((c, ratio))
     return [
@@ -300,6 +300,17 @@ def _prior_dominated(
         )
         for c, ratio in found
     ]
+
+
+def width_share(draws: np.ndarray, prior: Prior, reference: Mapping[str, float]) -> float:
+    """Width of the 90% interval of some draws as a share of the prior's.
+
+    Widths are taken as differences and, since coordinates are positive, as ratios; the smaller share
+    counts, so that a posterior at large values is not called uninformed because it is wide there.
+    """
+    ends = np.quantile(draws, [0.05, 0.95]), prior.quantile([0.05, 0.95], reference)
+    shares = [np.ptp(move(ends[0])) / np.ptp(move(ends[1])) for move in (np.asarray, np.log)]
+    return float(min(shares))
 
 
 def _boundary(coordinates: Mapping[str, np.ndarray]) -> list[Verdict]:

@@ -94,9 +94,11 @@ def fit(
 
     Examples
     --------
-    >>> posterior = fit("byte-sweep", draws=200)  # doctest: +SKIP
-    >>> posterior.law.alpha.shape  # doctest: +SKIP
-    (4, 200)
+    >>> posterior = fit("byte-sweep", law="chinchilla", seed=0)
+    >>> posterior.law.alpha.shape
+    (4, 1000)
+    >>> posterior.diagnostics.divergences
+    0
     """
     started = time.perf_counter()
     import_soon("arviz_stats.base.array_stats")  # for the diagnostics, while programs load

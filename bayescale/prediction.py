@@ -172,7 +172,11 @@ def predict(
 
     Examples
     --------
-    >>> predict(posterior, N=70e9, D=1.4e12, level=0.9)  # doctest: +SKIP
+    >>> import bayescale
+    >>> posterior = bayescale.fit("byte-sweep", seed=0)
+    >>> prediction = bayescale.predict(posterior, N=1e6, D=[2e7, 2e8], level=0.9)
+    >>> [interval.lower < interval.upper for interval in prediction.intervals]
+    [True, True]
     """
     posterior.require_sound(allow_failed)
     check_level(level)

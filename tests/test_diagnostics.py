@@ -313,6 +313,18 @@ def test_counts_are_in_the_sentences(healthy):
     assert few.sentence.startswith("D has 1 distinct values over 0.00 decades")
 
 
+@pytest.mark.parametrize("slope", [1.0, -0.8])
+@pytest.mark.parametrize(("spread", "codes"), [(0.5, []), (0.28, ["collinear-design"])])
+def test_the_correlation_that_counts_as_collinear(slope, spread, codes):
+    """D follows N up to a factor: correlations are about 0.93 and 0.98, the limit is 0.97."""
+    scatter = spread * np.random.default_rng(6).standard_normal(30)
+    posterior = on(tokens=lambda N: 1e10 * (N / 3e8) ** slope * np.exp(scatter))
+    correlation = abs(np.corrcoef(np.log(posterior.runs.N), np.log(posterior.runs.D))[0, 1])
+    assert 0.9 < correlation < 0.999
+    assert (correlation > 0.97) == bool(codes)
+    assert posterior.diagnostics.codes == codes
+
+
 def test_a_saturated_share_is_of_one_chain(healthy):
     """12 of 250 draws of a chain are below 5%, wherever the others are."""
     assert with_stats(healthy, reached_max_treedepth=first(12)).diagnostics.verdict == "ok"

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from scipy.stats import gaussian_kde
 
+from bayescale.diagnostics import width_share
 from bayescale.parameters import Coordinate
 from bayescale.plots.style import BLUE, GREY, house_style, new_axes
 from bayescale.posterior import Posterior
@@ -76,9 +77,7 @@ def _panel(
         if np.log10(high / low) < 2.2:
             ax.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=6))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    share = np.ptp(np.quantile(draws, [0.05, 0.95])) / np.ptp(
-        coordinate.prior.quantile([0.05, 0.95], reference)
-    )
+    share = width_share(draws, coordinate.prior, reference)
     ax.set_title(f"${coordinate.symbol}$", loc="left")
     ax.set_title(f"{100 * share:.2g}% of the prior", loc="right", fontsize=7.5, color=BLUE)
     ax.set_ylim(0, 1.08)

@@ -18,12 +18,11 @@ SIZES = [
     Shape(80, 4),
     Shape(96, 5),
     Shape(128, 4),
-    Shape(128, 6),
 ]
 
 # Tokens per parameter of the runs to fit; no run of more than 4e12 FLOPs is among them.
 RATIOS = {
-    Shape(16, 1): [20, 45, 100, 200],
+    Shape(16, 1): [18, 45, 100, 200],
     Shape(24, 1): [10, 20, 45, 100, 200],
     Shape(24, 2): [6, 12.5, 25, 50, 100, 200],
     Shape(32, 2): [4, 8, 16, 32, 64, 128, 200],
@@ -56,7 +55,6 @@ FORECAST = [
     (Shape(96, 5), 6e6),
     (Shape(96, 5), 11e6),
     (Shape(128, 4), 4.5e6),
-    (Shape(128, 6), 3e6),
 ]
 
 # Learning rates are searched at these (shape, tokens), in factors of two.

@@ -100,10 +100,11 @@ def train_all(results: Path) -> None:
 
 def table(results: Path, path: Path) -> None:
     """Write the table that the package ships."""
-    rows = []
-    for stage in ("fit", "forecast"):
-        for run in read(results, stage):
-            rows.append(run | {"split": stage, "flops": 6 * run["params"] * run["tokens"]})
+    rows = [
+        run | {"split": stage, "flops": 6 * run["params"] * run["tokens"]}
+        for stage in ("fit", "forecast")
+        for run in read(results, stage)
+    ]
     rows.sort(key=lambda row: (row["split"], row["params"], row["tokens"], row["seed"]))
     lines = [",".join(COLUMNS)]
     for row in rows:
