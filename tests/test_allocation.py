@@ -6,13 +6,13 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from conftest import simulate, synthetic_posterior
 from scipy.optimize import minimize_scalar
 
 from bayescale import FailedFitError, InputError, Runs, allocate, predict
 from bayescale.allocation import NOT_IDENTIFIED
 from bayescale.laws import Chinchilla
 from bayescale.units import FLOPS_PER_PARAMETER_TOKEN
+from conftest import simulate, synthetic_posterior
 
 GOPHER = 5.76e23  # FLOPs; the budget of Chinchilla and of Gopher
 BUDGETS = np.array([1e19, GOPHER, 1e26])

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import synthetic_posterior
 
 import bayescale
 from bayescale.cli.main import main
+from conftest import synthetic_posterior
 
 COLUMNS = "params=size,tokens=seen,loss=ppl"
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import arviz
 import numpy as np
 import pytest
-from conftest import simulate, synthetic_posterior
 
 from bayescale import FailedFitError, Runs, predict
 from bayescale.diagnostics import TAIL, convergence
+from conftest import simulate, synthetic_posterior
 
 SHAPE = (4, 250)
 NOISE = np.random.default_rng(11).standard_normal(SHAPE)
@@ -323,6 +323,15 @@ def test_the_correlation_that_counts_as_collinear(slope, spread, codes):
     assert 0.9 < correlation < 0.999
     assert (correlation > 0.97) == bool(codes)
     assert posterior.diagnostics.codes == codes
+
+
+def test_informed_at_large_values_is_not_the_prior(healthy):
+    """D/N of 200 within 20% is wider than the whole prior about 15, and still a finding."""
+    draws = 200 * np.exp(0.2 * NOISE)
+    prior = next(c.prior for c in healthy.spec.coordinates if c.name == "M_opt")
+    widths = np.ptp(np.quantile(draws, [0.05, 0.95])), np.ptp(prior.quantile([0.05, 0.95], {}))
+    assert widths[0] > widths[1]
+    assert changed(healthy, M_opt=lambda _: draws).diagnostics.codes == []
 
 
 def test_a_saturated_share_is_of_one_chain(healthy):

@@ -5,13 +5,13 @@ import logging
 import jax
 import numpy as np
 import pytest
-from conftest import TRUTH, monte_carlo, simulate
 
 import bayescale
 from bayescale import InputError, Runs
 from bayescale.laws import Chinchilla, Law
 from bayescale.parameters import Coordinate, parameter
 from bayescale.priors import LogNormal
+from conftest import TRUTH, monte_carlo, simulate
 
 REFERENCE = {"E": (1.808, 0.015), "alpha": (0.3456, 0.0093), "beta": (0.3606, 0.0101)}
 

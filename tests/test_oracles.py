@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import monte_carlo, simulate
 from scipy import stats
 
 import bayescale
 from bayescale import Runs
 from bayescale.model import reference_of
+from conftest import monte_carlo, simulate
 
 N_GRID, SIGMA_GRID, NODES = 21, 11, 5
 

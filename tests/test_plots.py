@@ -3,10 +3,10 @@
 import matplotlib
 import numpy as np
 import pytest
-from conftest import synthetic_posterior
 from matplotlib import pyplot
 
 from bayescale import InputError, plots
+from conftest import synthetic_posterior
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,6 @@ import h5py
 import numpy as np
 import pytest
 import xarray
-from conftest import simulate, synthetic_posterior
 from scipy import stats
 
 import bayescale
@@ -25,6 +24,7 @@ from bayescale.laws import LAWS
 from bayescale.model import model_spec
 from bayescale.noise import NOISES
 from bayescale.priors import Beta, LogNormal, ShiftedGamma
+from conftest import simulate, synthetic_posterior
 
 LABELS = ["a,b", 'ü "日本語" ✓', "", "two\nlines", "back\\slash \\x41", "nul\0inside", "half\udc80"]
 STUDENT_T = ["E", "A", "B", "alpha", "beta", "sigma", "nu"]

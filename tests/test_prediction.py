@@ -6,13 +6,13 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from conftest import synthetic_posterior
 from scipy import stats
 
 from bayescale import FailedFitError, InputError, predict
 from bayescale.laws import LAWS
 from bayescale.prediction import decades_beyond, law_loss
 from bayescale.tables import number
+from conftest import synthetic_posterior
 
 N = np.array([1e8, 3e9, 7e10])
 D = np.array([2e9, 1e11, 1.4e12])

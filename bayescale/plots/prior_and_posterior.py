@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from scipy.stats import gaussian_kde
 
 from bayescale.diagnostics import width_share
 from bayescale.parameters import Coordinate
@@ -57,6 +55,9 @@ def plot_prior_posterior(posterior: Posterior, axes: Any = None) -> list[Axes]:
 def _panel(
     ax: Axes, coordinate: Coordinate, draws: np.ndarray, reference: Mapping[str, float]
 ) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from scipy.stats import gaussian_kde
+
     mass = np.linspace(0.002, 0.998, 500)
     prior = coordinate.prior.quantile(mass, reference)
     low, high = min(prior[0], draws.min()), max(prior[-1], draws.max())

@@ -23,7 +23,7 @@ def private_cache(tmp_path_factory):
 
 
 def find_data() -> Path | None:
-    candidates = [os.environ.get("BAYESCALE_DATA"), Path(__file__).parents[1] / "../shared/data"]
+    candidates = [os.environ.get("BAYESCALE_DATA"), Path(__file__).parent / "../shared/data"]
     return next((Path(c) for c in candidates if c and Path(c).is_dir()), None)
 
 
