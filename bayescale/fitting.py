@@ -14,7 +14,6 @@ from typing import Any
 
 import jax
 
-from bayescale.background import import_soon
 from bayescale.datasets import is_dataset, load_dataset
 from bayescale.errors import InputError, Problem
 from bayescale.inference.engine import draw_posterior
@@ -101,7 +100,6 @@ def fit(
     0
     """
     started = time.perf_counter()
-    import_soon("arviz_stats.base.array_stats")  # for the diagnostics, while programs load
     spec, runs, data, lifted = prepare(runs, law, noise, x=x, priors=priors, allow=allow)
     sampler = _checked(chains, Sampler(draws, warmup))
     with jax.enable_x64(True):

@@ -90,7 +90,7 @@ def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:
     """
     import xarray
 
-    import_soon("arviz_stats.base.array_stats")  # for the verdicts, while the file is read
+    import_soon("arviz_stats.base")  # for the verdicts, while the file is read
     if not Path(path).is_file():
         raise InputError(
             Problem(str(path), "there is no such file", remedy="save a fit with -o FIT.nc first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
 from collections.abc import Callable
@@ -68,9 +69,10 @@ def draw_posterior(
     mode_key, *attempt_keys = key_data(seed, 1 + ATTEMPTS)
     size = len(spec.coordinates)
     example = Whitening(np.zeros(size), np.eye(size))
-    find, draw = programs(
-        (find_minimum, (spec,), (mode_key, np.float64(0), data)),
+    draw, find = programs(
         (sample_chain, (spec, sampler), (mode_key, data, example, np.float64(0))),
+        (find_minimum, (spec,), (mode_key, np.float64(0), data)),
+        meanwhile=lambda: importlib.import_module("arviz_stats.base"),
     )
     started = time.perf_counter()
     whitening = best_minimum(find, mode_key, data)
