@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import as_file, files
 from typing import Literal
 
@@ -60,4 +61,4 @@ def load_byte_sweep(split: Split | None = "fit") -> Runs:
     resource = files("bayescale.datasets") / "byte_sweep.csv"
     with as_file(resource) as path:
         where = f"split == '{split}'" if split else None
-        return Runs.read(path, where=where, loss_unit="nats/byte")
+        return replace(Runs.read(path, where=where, loss_unit="nats/byte"), source="byte-sweep")
