@@ -12,7 +12,7 @@ import numpy as np
 
 from bayescale.fitting import prepare
 from bayescale.inference.engine import best_minimum
-from bayescale.inference.geometry import constrain
+from bayescale.inference.geometry import centre, constrain
 from bayescale.inference.likelihood import (
     least_absolute_deviations,
     log_likelihood,
@@ -21,7 +21,8 @@ from bayescale.inference.likelihood import (
 from bayescale.inference.mode import find_minimum
 from bayescale.inference.programs import key_data, programs
 from bayescale.laws import Law
-from bayescale.noise import Laplace, Noise
+from bayescale.model import ModelSpec
+from bayescale.noise import Laplace, Noise, StudentT
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +113,12 @@ def point_estimate(
     spec, runs, data, _ = prepare(runs, law, noise, x=x, allow=allow)
     with jax.enable_x64(True):
         key = key_data(seed, 1)[0]
-        (find,) = programs((find_minimum, (spec,), (key, np.float64(0), data)))
-        start = best_minimum(find, key, data).mode
+        # The search starts where a fit's does, with the program that a fit has compiled.
+        robust = ModelSpec(spec.law, StudentT)
+        (find,) = programs((find_minimum, (robust,), (key, np.float64(0), data)))
+        size = len(spec.law.coordinates)
+        mode = best_minimum(find, key, data).mode
+        start = np.concatenate([mode[:size], np.asarray(centre(spec, data))[size:]])
         if spec.noise is Laplace and not data.relative_se.any():
             u = _laplace_maximum(least_absolute_deviations(spec, start, data), spec, data)
         else:

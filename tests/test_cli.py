@@ -110,10 +110,13 @@ def test_json_is_alone_on_standard_output(run, saved):
     assert "warn" not in out
 
 
-def test_plots_are_written(run, csv, tmp_path):
-    code, _, _ = run("fit", csv, "--columns", COLUMNS, "--plots", tmp_path / "figures", "-q")
+def test_plots_are_asked_for(run, csv, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("bayescale.plots.save_plots", lambda *words: asked.append(words))
+    code, _, _ = run("fit", csv, "--columns", COLUMNS, "--plots", tmp_path, "--level", "0.8", "-q")
     assert code == 0
-    assert len(list((tmp_path / "figures").glob("*.pdf"))) == 5
+    ((posterior, folder, level),) = asked
+    assert (len(posterior.runs), folder, level) == (48, tmp_path, 0.8)
 
 
 def test_a_failed_fit_gives_no_answer_and_exit_code_4(run, runs, tmp_path, monkeypatch):

@@ -67,7 +67,7 @@ def test_other_laws_are_sampled_well(law, runs):
 
 
 def test_the_coupled_law_finds_no_coupling_where_there_is_none():
-    runs = Runs.read(simulate(n=200, sigma=0.002, seed=4))
+    runs = Runs.read(simulate(n=64, sigma=0.001, seed=4))
     k = bayescale.fit(runs, "coupled").law.k
     low, high = np.quantile(k, [0.005, 0.995])
     assert low < 1 < high

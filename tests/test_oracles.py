@@ -11,7 +11,7 @@ from bayescale import Runs
 from bayescale.model import reference_of
 from conftest import monte_carlo, simulate
 
-N_GRID, SIGMA_GRID, NODES = 21, 11, 5
+N_GRID, SIGMA_GRID, NODES = 17, 9, 5
 
 
 class Twin:

@@ -64,7 +64,8 @@ def test_all_figures_as_files(synthetic, tmp_path):
         plots.save_plots(synthetic, tmp_path / "file")
 
 
-def test_a_law_of_one_variable_has_no_allocation_figure(runs, tmp_path):
+def test_a_law_of_one_variable_has_no_allocation_figure(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr("bayescale.plots.gallery.FORMATS", ("png",))
     posterior = synthetic_posterior(runs.with_x("C"), law="power")
     names = {path.stem for path in plots.save_plots(posterior, tmp_path)}
     assert names == {"runs_and_fit", "loss_and_compute", "prior_and_posterior", "chain_ranks"}

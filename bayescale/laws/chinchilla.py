@@ -29,7 +29,7 @@ class Chinchilla(Law, ClosedFormOptimum):
     Examples
     --------
     >>> law = Chinchilla.from_published("besiroglu-2024")
-    >>> round(law.loss({"N": 70e9, "D": 1.4e12}), 3)
+    >>> round(float(law.loss({"N": 70e9, "D": 1.4e12})), 3)
     1.973
     """
 

@@ -29,7 +29,7 @@ class Coupled(Law, ClosedFormOptimum):
     Examples
     --------
     >>> law = Coupled(E=1.22, A=3355.0, B=18186.0, alpha=0.408, beta=0.431, k=0.452)
-    >>> round(law.loss({"N": 1e9, "D": 2e10}), 2)
+    >>> round(float(law.loss({"N": 1e9, "D": 2e10})), 2)
     2.37
     """
 

@@ -26,7 +26,7 @@ class Power(Law):
 
     Examples
     --------
-    >>> round(Power(E=1.7, c=400.0, alpha=0.34).loss({"x": 1e9}), 3)
+    >>> round(float(Power(E=1.7, c=400.0, alpha=0.34).loss({"x": 1e9})), 3)
     2.048
     """
 
