@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from bayescale.convergence import ess_bulk, ess_tail, rhat
 from bayescale.model import ModelSpec
 from bayescale.priors import Prior
 from bayescale.runs import Runs
@@ -23,7 +24,6 @@ ENERGY_WARN, ENERGY_FAILED = 0.3, 0.2
 SATURATED_SHARE = 0.05
 PRIOR_SHARE = 0.9
 BOUNDARY = 0.02
-TAIL = (0.05, 0.95)  # quantiles whose effective sample size is the "tail" one
 
 
 @dataclass(frozen=True)
@@ -124,18 +124,14 @@ class Convergence:
 
 def convergence(coordinates: Mapping[str, np.ndarray]) -> Convergence:
     """Return how well the chains mix, from draws with axes (chains, draws)."""
-    from arviz_stats.base import array_stats
 
-    axes = {"chain_axis": 0, "draw_axis": 1}
-
-    def each(statistic: Any, **settings: Any) -> dict[str, float]:
-        with np.errstate(divide="ignore", invalid="ignore"):  # chains that do not move
-            return {n: float(statistic(d, **axes, **settings)) for n, d in coordinates.items()}
+    def each(statistic: Callable[[np.ndarray], float]) -> dict[str, float]:
+        return {name: statistic(np.asarray(draws, float)) for name, draws in coordinates.items()}
 
     return Convergence(
-        rhat=each(array_stats.rhat),
-        ess_bulk=each(array_stats.ess, method="bulk"),
-        ess_tail=each(array_stats.ess, method="tail", prob=TAIL),
+        rhat=each(rhat),
+        ess_bulk=each(ess_bulk),
+        ess_tail=each(ess_tail),
         chains=len(next(iter(coordinates.values()))),
     )
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale import priors as prior_types
-from bayescale.background import import_soon
 from bayescale.errors import InputError, Problem
 from bayescale.laws import LAWS, Law, get_law
 from bayescale.model import model_spec
@@ -90,7 +89,6 @@ def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:
     """
     import xarray
 
-    import_soon("arviz_stats.base")  # for the verdicts, while the file is read
     if not Path(path).is_file():
         raise InputError(
             Problem(str(path), "there is no such file", remedy="save a fit with -o FIT.nc first")

@@ -19,7 +19,7 @@ ORDER = [
     ("intervals",),
     ("tables",),
     ("cache",),
-    ("background",),
+    ("convergence",),
     ("distributions",),
     ("priors",),
     ("parameters",),

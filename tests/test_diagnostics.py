@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bayescale import FailedFitError, Runs, predict
-from bayescale.diagnostics import TAIL, convergence
+from bayescale.convergence import TAIL
+from bayescale.diagnostics import convergence
 from conftest import simulate, synthetic_posterior
 
 SHAPE = (4, 250)

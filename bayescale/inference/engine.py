@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import time
 from collections.abc import Callable
@@ -72,7 +71,6 @@ def draw_posterior(
     draw, find = programs(
         (sample_chain, (spec, sampler), (mode_key, data, example, np.float64(0))),
         (find_minimum, (spec,), (mode_key, np.float64(0), data)),
-        meanwhile=lambda: importlib.import_module("arviz_stats.base"),
     )
     started = time.perf_counter()
     whitening = best_minimum(find, mode_key, data)

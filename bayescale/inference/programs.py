@@ -46,9 +46,7 @@ def split(data: np.ndarray, count: int) -> np.ndarray:
 Request = tuple[Callable[..., Any], tuple[Any, ...], tuple[Any, ...]]
 
 
-def programs(
-    *requests: Request, meanwhile: Callable[[], Any] | None = None
-) -> list[Callable[..., Any]]:
+def programs(*requests: Request) -> list[Callable[..., Any]]:
     """Return each requested function, compiled; what is missing is compiled side by side.
 
     Parameters
@@ -58,8 +56,6 @@ def programs(
         arguments of these shapes. `static` holds the model and further hashable settings. The
         functions take and return arrays in dicts, tuples, `Data` and `Whitening`. The one that takes
         longest to compile should come first.
-    meanwhile
-        Called when all is traced, while XLA compiles: a place for imports that will be needed.
     """
     shapes = [jax.tree.map(_shape, arguments) for _, _, arguments in requests]
     keys = [_key(f, static, s) for (f, static, _), s in zip(requests, shapes, strict=True)]
@@ -70,8 +66,6 @@ def programs(
             for i in missing:  # tracing holds Python's lock, so it is done in turn
                 exported = _exported(*requests[i][:2], shapes[i], keys[i])
                 lowered.append(pool.submit(_compile, exported, shapes[i]))
-            if meanwhile is not None:
-                meanwhile()
             for i, result in zip(missing, lowered, strict=True):
                 _programs[keys[i]] = result.result()
     return [_programs[key] for key in keys]
