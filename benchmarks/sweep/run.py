@@ -117,6 +117,17 @@ def table(results: Path, path: Path) -> None:
     )
 
 
+def tuning_table(results: Path, path: Path) -> None:
+    """Write the search for the learning rate: what every rate that was tried gave."""
+    names = ["params", "tokens", "learning_rate", "loss", "seed"]
+    runs = sorted(
+        read(results, "tune"), key=lambda r: (r["params"], r["tokens"], r["learning_rate"])
+    )
+    lines = [",".join(names)]
+    lines += [",".join(str(run[name]) for name in names) for run in runs]
+    path.write_text("\n".join(lines) + "\n")
+
+
 def main() -> None:
     """Read the command line and do it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -139,6 +150,7 @@ def main() -> None:
         train_all(arguments.results)
     else:
         table(arguments.results, arguments.to)
+        tuning_table(arguments.results, Path(__file__).with_name("tuning.csv"))
 
 
 if __name__ == "__main__":
