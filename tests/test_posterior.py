@@ -19,7 +19,8 @@ from scipy import stats
 
 import bayescale
 from bayescale import FailedFitError, InputError, Runs, load, predict
-from bayescale.diagnostics import TAIL, convergence
+from bayescale.convergence import TAIL
+from bayescale.diagnostics import convergence
 from bayescale.laws import LAWS
 from bayescale.model import model_spec
 from bayescale.noise import NOISES
