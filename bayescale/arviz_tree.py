@@ -63,7 +63,7 @@ def _predictive(
         return jnp.log(law.loss(inputs))
 
     def likelihood(law: Any, noise: Any) -> Any:
-        return noise.distribution(log_loss(law), se).log_prob(observed)
+        return noise.log_density(observed - log_loss(law), se)
 
     law, noise = posterior.flat_law(), posterior.flat_noise()
     with jax.enable_x64(True):

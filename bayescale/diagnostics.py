@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -17,8 +17,11 @@ Severity = Literal["note", "warn", "failed"]
 
 RHAT_LIMIT = 1.01
 RHAT_FAILED = 1.05
+RHAT_SHORT = 1.02  # for chains of a few hundred draws, whose R-hat is above 1.01 by chance
+SHORT_TRANSITIONS = 2000
 ESS_PER_CHAIN = 100
 ESS_PER_CHAIN_FAILED = 10
+ENOUGH_WEIGHTED = 400  # effective draws of importance sampling
 DIVERGENT_SHARE_FAILED = 0.01
 ENERGY_WARN, ENERGY_FAILED = 0.3, 0.2
 SATURATED_SHARE = 0.05
@@ -136,6 +139,17 @@ def convergence(coordinates: Mapping[str, np.ndarray]) -> Convergence:
     )
 
 
+ORDER = {"failed": 0, "warn": 1, "note": 2}
+
+
+def worst_of(verdicts: Sequence[Verdict]) -> Literal["ok", "warn", "failed"]:
+    """Return the worst of the verdicts; notes are no blemish."""
+    severities = {v.severity for v in verdicts}
+    if "failed" in severities:
+        return "failed"
+    return "warn" if "warn" in severities else "ok"
+
+
 def diagnose(
     spec: ModelSpec,
     coordinates: Mapping[str, np.ndarray],
@@ -171,13 +185,11 @@ def diagnose(
         *_tree_depth(stats),
         *_prior_dominated(spec, coordinates, reference),
         *_boundary(coordinates),
-        *_design(spec, runs),
+        *design_verdicts(spec, runs),
     ]
-    order = {"failed": 0, "warn": 1, "note": 2}
-    verdicts.sort(key=lambda v: order[v.severity])
-    worst = verdicts[0].severity if verdicts else "note"
+    verdicts.sort(key=lambda v: ORDER[v.severity])
     return Diagnostics(
-        verdict="ok" if worst == "note" else worst,
+        verdict=worst_of(verdicts),
         verdicts=tuple(verdicts),
         rhat_max=mixing.rhat_max,
         ess_bulk_min=mixing.ess_bulk_min,
@@ -186,6 +198,57 @@ def diagnose(
         steps_mean=float(stats["num_steps"].mean()),
     )
 
+
+def judge_weights(k: float, ess: float, limit: float) -> list[Verdict]:
+    """Return what Pareto k and the effective sample size say about importance sampling.
+
+    Parameters
+    ----------
+    k, ess
+        Of the weights.
+    limit
+        The largest k at which so many draws give a reliable answer.
+    """
+    verdicts = []
+    if not k < limit:
+        bad = "failed" if not k <= 1 else "warn"
+        verdicts.append(
+            Verdict(
+                "pareto-k",
+                bad,  # type: ignore[arg-type]
+                f"Pareto k is {k:.2f}, above {limit:.2f}: the proposal misses a tail of the posterior.",
+                "Sample with --method nuts or auto.",
+            )
+        )
+    if not ess >= ENOUGH_WEIGHTED:
+        verdicts.append(
+            Verdict(
+                "ess",
+                "warn" if ess >= ENOUGH_WEIGHTED / 10 else "failed",
+                f"the effective sample size of the weights is {ess:.0f}, below {ENOUGH_WEIGHTED}.",
+                "Sample with --method nuts or auto.",
+            )
+        )
+    return verdicts
+
+
+def judge_chains(mixing: Convergence, divergences: int, transitions: int) -> list[Verdict]:
+    """Return what chains of a batch say: divergences, R-hat, effective sample sizes.
+
+    Chains of a few hundred draws are held to `RHAT_SHORT`, and to half the effective size in the
+    tails.
+    """
+    short = transitions < SHORT_TRANSITIONS
+    limits = (RHAT_SHORT, ESS_PER_CHAIN / 2) if short else (RHAT_LIMIT, ESS_PER_CHAIN)
+    return [*_divergent(divergences, transitions), *_mixing(mixing, *limits)]
+
+
+NO_MODE = Verdict(
+    "no-mode",
+    "failed",
+    "no search ended at a minimum of the negative log posterior density.",
+    "Check the runs for extreme values, and the priors for what they exclude.",
+)
 
 _NOT_FINITE = Verdict(
     "not-finite",
@@ -201,7 +264,10 @@ def _worst(values: Mapping[str, float], choose: Any) -> float:
 
 
 def _divergences(stats: Mapping[str, np.ndarray]) -> list[Verdict]:
-    count, total = int(stats["diverging"].sum()), stats["diverging"].size
+    return _divergent(int(stats["diverging"].sum()), stats["diverging"].size)
+
+
+def _divergent(count: int, total: int) -> list[Verdict]:
     if not count:
         return []
     return [
@@ -214,7 +280,9 @@ def _divergences(stats: Mapping[str, np.ndarray]) -> list[Verdict]:
     ]
 
 
-def _mixing(mixing: Convergence) -> list[Verdict]:
+def _mixing(
+    mixing: Convergence, rhat_limit: float = RHAT_LIMIT, tail_per_chain: float = ESS_PER_CHAIN
+) -> list[Verdict]:
     verdicts = []
     worst = max(mixing.rhat, key=lambda n: np.nan_to_num(mixing.rhat[n], nan=np.inf))
     rhat = mixing.rhat[worst]
@@ -227,24 +295,28 @@ def _mixing(mixing: Convergence) -> list[Verdict]:
                 "It needs two chains or more, and finite draws that move.",
             )
         )
-    elif rhat > RHAT_LIMIT:
+    elif rhat > rhat_limit:
         verdicts.append(
             Verdict(
                 "rhat",
                 "warn" if rhat <= RHAT_FAILED else "failed",
-                f"R-hat of {worst} is {rhat:.3f}, above {RHAT_LIMIT}: the chains disagree.",
+                f"R-hat of {worst} is {rhat:.3f}, above {rhat_limit}: the chains disagree.",
                 "Sample more draws; if it stays, the posterior has several modes.",
             )
         )
-    for code, sizes in (("ess-bulk", mixing.ess_bulk), ("ess-tail", mixing.ess_tail)):
+    limits = (
+        ("ess-bulk", mixing.ess_bulk, ESS_PER_CHAIN * mixing.chains),
+        ("ess-tail", mixing.ess_tail, tail_per_chain * mixing.chains),
+    )
+    for code, sizes, limit in limits:
         least = min(sizes, key=lambda n: np.nan_to_num(sizes[n], nan=-np.inf))
-        if not sizes[least] >= ESS_PER_CHAIN * mixing.chains:
+        if not sizes[least] >= limit:
             verdicts.append(
                 Verdict(
                     code,
                     "warn" if sizes[least] >= ESS_PER_CHAIN_FAILED * mixing.chains else "failed",
                     f"the {code[4:]} effective sample size of {least} is {sizes[least]:.0f}, below "
-                    f"{ESS_PER_CHAIN * mixing.chains}.",
+                    f"{limit:.0f}.",
                     "Sample more draws (--draws).",
                 )
             )
@@ -322,7 +394,8 @@ def _boundary(coordinates: Mapping[str, np.ndarray]) -> list[Verdict]:
     ]
 
 
-def _design(spec: ModelSpec, runs: Runs) -> list[Verdict]:
+def design_verdicts(spec: ModelSpec, runs: Runs) -> list[Verdict]:
+    """Return what the design of the runs says about a fit, before any sampling."""
     verdicts = []
     for symbol in spec.law.inputs:
         values = runs[symbol]

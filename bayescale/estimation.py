@@ -11,15 +11,13 @@ import jax
 import numpy as np
 
 from bayescale.fitting import prepare
-from bayescale.inference.engine import best_minimum
-from bayescale.inference.geometry import centre, constrain
+from bayescale.inference.engine import search, search_request
 from bayescale.inference.likelihood import (
     least_absolute_deviations,
     log_likelihood,
     smooth_maximum,
 )
-from bayescale.inference.mode import find_minimum
-from bayescale.inference.programs import key_data, programs
+from bayescale.inference.programs import programs
 from bayescale.laws import Law
 from bayescale.model import ModelSpec
 from bayescale.noise import Laplace, Noise, StudentT
@@ -112,18 +110,19 @@ def point_estimate(
     """
     spec, runs, data, _ = prepare(runs, law, noise, x=x, allow=allow)
     with jax.enable_x64(True):
-        key = key_data(seed, 1)[0]
         # The search starts where a fit's does, with the program that a fit has compiled.
         robust = ModelSpec(spec.law, StudentT)
-        (find,) = programs((find_minimum, (robust,), (key, np.float64(0), data)))
+        (program,) = programs(search_request(robust, data))
+        minima, _ = search(robust, program, data, seed)
         size = len(spec.law.coordinates)
-        mode = best_minimum(find, key, data).mode
-        start = np.concatenate([mode[:size], np.asarray(centre(spec, data))[size:]])
+        centres = {c.name: c.prior.centre(data.reference) for c in spec.coordinates}
+        start = spec.unconstrain(centres, data.reference)
+        start[:size] = minima.u[0, minima.best[0], :size]
         if spec.noise is Laplace and not data.relative_se.any():
             u = _laplace_maximum(least_absolute_deviations(spec, start, data), spec, data)
         else:
             u = np.asarray(jax.jit(partial(smooth_maximum, spec))(start, data))
-        law_there, noise_there = spec.build(constrain(spec, u, data), data.reference)
+        law_there, noise_there = spec.build(spec.constrain(u, data.reference), data.reference)
         value = float(log_likelihood(spec, u, data))
         law_there, noise_there = jax.tree.map(float, (law_there, noise_there))
     return PointEstimate(law_there, noise_there, value, len(runs))
@@ -131,7 +130,7 @@ def point_estimate(
 
 def _laplace_maximum(u: np.ndarray, spec: Any, data: Any) -> np.ndarray:
     """Set the scale, the last coordinate, to its own maximum: the mean absolute residual."""
-    law = spec.law.from_coordinates(constrain(spec, u, data), data.reference)
+    law = spec.law.from_coordinates(spec.constrain(u, data.reference), data.reference)
     residuals = np.abs(data.log_loss - np.log(np.asarray(law.loss(data.inputs))))
     scale = residuals[data.weight > 0].mean()
     return np.append(u[:-1], np.log(scale))

@@ -153,7 +153,7 @@ def prepare(
     runs = as_runs(runs)
     if x is not None:
         runs = runs.with_x(x)
-    runs = _with_only_input(runs, spec.law)
+    runs = with_one_input(runs, spec.law)
     inputs = spec.law.inputs
     for symbol in inputs:
         runs[symbol]  # raises, naming the missing column
@@ -178,7 +178,7 @@ def _checked(chains: int, sampler: Sampler) -> Sampler:
     return sampler
 
 
-def _with_only_input(runs: Runs, law: type[Law]) -> Runs:
+def with_one_input(runs: Runs, law: type[Law]) -> Runs:
     """For a law of one variable, take x from the only input column that the table has."""
     if "x" not in law.inputs or "x" in runs.inputs:
         return runs

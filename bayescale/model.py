@@ -1,4 +1,4 @@
-"""Law + priors + noise -> one NumPyro model, with the data as its arguments."""
+"""Law + priors + noise -> one log density over unbounded coordinates, the data as its argument."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Data(NamedTuple):
     log_loss, relative_se
         Observed log losses and their known standard errors, shape (size,).
     weight
-        1 for a run, 0 for padding, shape (size,).
+        How often each run counts, shape (size,): 1, and 0 for padding or a run left out.
     reference
         Name to number: geometric mean of each input, and ``low_loss``.
     """
@@ -66,21 +66,46 @@ class ModelSpec:
         law = self.law.from_coordinates(coordinates, reference)
         return law, self.noise.from_coordinates(coordinates)
 
-    def __call__(self, data: Data) -> None:
-        """The NumPyro model: a site for each coordinate, and ``log_loss`` for the runs."""
-        import numpyro
-
-        coordinates = {
-            c.name: numpyro.sample(c.name, c.prior.distribution(data.reference))
-            for c in self.coordinates
+    def constrain(self, u: Any, reference: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the coordinates at an unbounded vector of shape (coordinates,)."""
+        return {
+            c.name: c.prior.from_unbounded(u[i], reference)[0]
+            for i, c in enumerate(self.coordinates)
         }
+
+    def unconstrain(
+        self, coordinates: Mapping[str, Any], reference: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Return the unbounded vectors of coordinates, on a new last axis; in NumPy."""
+        columns = [c.prior.to_unbounded(coordinates[c.name], reference) for c in self.coordinates]
+        return np.stack(columns, axis=-1)
+
+    def log_likelihood(self, coordinates: Mapping[str, Any], data: Data) -> Any:
+        """Return the log density of the log losses, every run counted by its weight."""
         law, noise = self.build(coordinates, data.reference)
-        with (
-            numpyro.plate("runs", data.log_loss.shape[0]),
-            numpyro.handlers.scale(scale=data.weight),
-        ):
-            observed = noise.distribution(jnp.log(law.loss(data.inputs)), data.relative_se)
-            numpyro.sample("log_loss", observed, obs=data.log_loss)
+        residual = data.log_loss - jnp.log(law.loss(data.inputs))
+        return jnp.sum(data.weight * noise.log_density(residual, data.relative_se))
+
+    def log_density(self, u: Any, data: Data) -> Any:
+        """Return the log posterior density of an unbounded vector, up to a constant.
+
+        Parameters
+        ----------
+        u
+            Shape (coordinates,), in the order of `coordinates`.
+        data
+            The runs.
+
+        Returns
+        -------
+        scalar
+            Log prior density of `u`, plus the log likelihood.
+        """
+        coordinates, prior = {}, 0.0
+        for i, c in enumerate(self.coordinates):
+            coordinates[c.name], density = c.prior.from_unbounded(u[i], data.reference)
+            prior = prior + density
+        return prior + self.log_likelihood(coordinates, data)
 
 
 def model_spec(

@@ -1,4 +1,7 @@
-"""Priors as data: printable, hashable, and turned into NumPyro distributions where they are used.
+"""Priors as data: printable, hashable, and each with the map from the real line to its support.
+
+The sampler moves in unbounded values. A prior says which value of its quantity belongs to one, and
+how dense the prior is there; constants are worked out beforehand, so that little is compiled.
 
 A prior may be relative to a number of the data set (its `Reference`), such as the lowest loss near
 the centre of the runs. The numbers of the reference are arguments of the compiled program, so a new
@@ -11,18 +14,28 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, gammaincinv, ndtr, ndtri
+from scipy.special import betaincinv, betaln, gammaincinv, log_ndtr, ndtr, ndtri
 
 from bayescale.errors import InputError
 
-if TYPE_CHECKING:
-    from numpyro.distributions import Distribution
-
 Reference = Mapping[str, Any]
+Floats = NDArray[np.float64]
+
+LOG_ROOT_2_PI = 0.5 * math.log(2 * math.pi)
+KNEE = 0.05  # of a Gamma variable's scale: where its unbounded value ceases to be its logarithm
+KNEE_SHARPNESS = 3.0
+SMALLEST = 1e-37
+
+
+def softplus(u: Any) -> Any:
+    """Return ln(1 + e^u); few operations, since every coordinate compiles it."""
+    size = jnp.abs(u)  # whose derivative at 0 is 0, which makes that of the whole right
+    return 0.5 * (u + size) + jnp.log1p(jnp.exp(-size))
 
 
 @dataclass(frozen=True)
@@ -30,11 +43,18 @@ class Prior:
     """What is believed of one quantity before the runs are seen."""
 
     @abstractmethod
-    def distribution(self, reference: Reference) -> Distribution:
-        """Return the NumPyro distribution for a data set with this reference."""
+    def from_unbounded(self, u: Any, reference: Reference) -> tuple[Any, Any]:
+        """Return the value that belongs to an unbounded one, and the log density of the latter.
+
+        The density is that of `u` under the prior, so it contains the derivative of the map.
+        """
 
     @abstractmethod
-    def quantile(self, mass: ArrayLike, reference: Reference) -> NDArray[np.float64]:
+    def to_unbounded(self, value: ArrayLike, reference: Reference) -> Floats:
+        """Return the unbounded value of a value; the inverse of `from_unbounded`, in NumPy."""
+
+    @abstractmethod
+    def quantile(self, mass: ArrayLike, reference: Reference) -> Floats:
         """Return the values below which this prior mass lies; the inverse of the distribution."""
 
     @abstractmethod
@@ -83,28 +103,46 @@ class LogNormal(Prior):
         if not self.relative_to and not self.low < self.median < self.high:
             raise InputError(f"{self!r}: the median must lie between low and high")
 
-    def distribution(self, reference: Reference) -> Distribution:
-        """Return the distribution, its median multiplied by the reference's number."""
-        import jax.numpy as jnp
-        import numpyro
+    def from_unbounded(self, u: Any, reference: Reference) -> tuple[Any, Any]:
+        """Return the value and the log density of `u`.
 
-        dist = numpyro.distributions
-
-        if self.low is None or self.high is None:
-            return dist.LogNormal(jnp.log(self.centre(reference)), self.sd_log)
-        if not self.relative_to:
-            from bayescale.distributions import TruncatedLogNormal
-
-            return TruncatedLogNormal(math.log(self.median), self.sd_log, self.low, self.high)
-        low, high = math.log(self.low), math.log(self.high)
+        Without bounds `u` is the logarithm of the value; between bounds, the logarithm of the value
+        lies between theirs as the logistic function of `u` lies between 0 and 1.
+        """
         centre = jnp.log(self.centre(reference))
-        base = dist.TruncatedNormal(centre, self.sd_log, low=low, high=high)
-        domain = dist.constraints.interval(low, high)
-        return dist.TransformedDistribution(base, dist.transforms.ExpTransform(domain))
+        constant = math.log(self.sd_log) + LOG_ROOT_2_PI
+        if self.low is None or self.high is None:
+            return jnp.exp(u), -0.5 * ((u - centre) / self.sd_log) ** 2 - constant
+        width, soft = math.log(self.high / self.low), softplus(u)
+        log_value = math.log(self.low) + width * jnp.exp(u - soft)
+        density = -0.5 * ((log_value - centre) / self.sd_log) ** 2 - constant
+        slope = math.log(width) + u - 2 * soft
+        return jnp.exp(log_value), density + slope - self._log_mass(centre)
 
-    def quantile(self, mass: ArrayLike, reference: Reference) -> NDArray[np.float64]:
+    def _log_mass(self, centre: Any) -> Any:
+        """Log of the mass between the bounds of a log-normal variable with this centre."""
+        assert self.low is not None
+        assert self.high is not None
+        low, high = ((math.log(end) - centre) / self.sd_log for end in (self.low, self.high))
+        if self.relative_to:  # the centre is an argument of the program
+            from jax.scipy.special import ndtr as jax_ndtr
+
+            return jnp.log(jax_ndtr(high) - jax_ndtr(low))
+        low, high = (math.log(end / self.median) / self.sd_log for end in (self.low, self.high))
+        # from whichever tail keeps its digits
+        ends = (low, high) if low < 0 else (-high, -low)
+        return log_ndtr(ends[1]) + math.log1p(-math.exp(log_ndtr(ends[0]) - log_ndtr(ends[1])))
+
+    def to_unbounded(self, value: ArrayLike, reference: Reference) -> Floats:
+        """Return the logarithm, or the logit of its place between those of the bounds."""
+        if self.low is None or self.high is None:
+            return np.log(value)
+        low, high = math.log(self.low), math.log(self.high)
+        return np.log(np.log(value) - low) - np.log(high - np.log(value))
+
+    def quantile(self, mass: ArrayLike, reference: Reference) -> Floats:
         """Return the values below which this prior mass lies."""
-        centre = math.log(self.centre(reference))
+        centre = np.log(self.centre(reference))
         low, high = 0.0, 1.0
         if self.low is not None and self.high is not None:
             low = ndtr((math.log(self.low) - centre) / self.sd_log)
@@ -140,13 +178,16 @@ class Beta(Prior):
         if not (0 < self.a < math.inf and 0 < self.b < math.inf):
             raise InputError(f"{self!r}: a and b must be finite and above 0")
 
-    def distribution(self, reference: Reference) -> Distribution:
-        """Return the distribution; the reference plays no part."""
-        from bayescale.distributions import ConstantBeta
+    def from_unbounded(self, u: Any, reference: Reference) -> tuple[Any, Any]:
+        """Return the value, the logistic function of `u`, and the log density of `u`."""
+        soft = softplus(u)
+        return jnp.exp(u - soft), self.a * (u - soft) - self.b * soft - betaln(self.a, self.b)
 
-        return ConstantBeta(self.a, self.b)
+    def to_unbounded(self, value: ArrayLike, reference: Reference) -> Floats:
+        """Return the logit."""
+        return np.log(value) - np.log1p(-np.asarray(value))
 
-    def quantile(self, mass: ArrayLike, reference: Reference) -> NDArray[np.float64]:
+    def quantile(self, mass: ArrayLike, reference: Reference) -> Floats:
         """Return the values below which this prior mass lies."""
         return betaincinv(self.a, self.b, np.asarray(mass))
 
@@ -178,13 +219,28 @@ class ShiftedGamma(Prior):
         if not 0 <= self.shift < math.inf:
             raise InputError(f"{self!r}: shift must be finite, and 0 or more")
 
-    def distribution(self, reference: Reference) -> Distribution:
-        """Return the distribution; the reference plays no part."""
-        from bayescale import distributions
+    def from_unbounded(self, u: Any, reference: Reference) -> tuple[Any, Any]:
+        """Return the value and the log density of `u`.
 
-        return distributions.ShiftedGamma(self.shape, self.rate, self.shift)
+        Above the knee `u` is close to the logarithm of what the value exceeds the shift by, below it
+        to a third of that, so that values next to the shift make no long tail: posteriors of degrees
+        of freedom are nearer to normal in it than in the logarithm or in a root.
+        """
+        knee, soft = KNEE / self.rate, softplus(KNEE_SHARPNESS * u)
+        # Far below the knee 32 bits know nothing above 0, where the logarithm would be infinite.
+        grown = jnp.maximum(jnp.expm1(soft / KNEE_SHARPNESS), SMALLEST)
+        constant = self.shape * math.log(self.rate * knee) - math.lgamma(self.shape)
+        density = (self.shape - 1) * jnp.log(grown) - self.rate * knee * grown
+        slope = soft / KNEE_SHARPNESS + KNEE_SHARPNESS * u - soft
+        return self.shift + knee * grown, density + slope + constant
 
-    def quantile(self, mass: ArrayLike, reference: Reference) -> NDArray[np.float64]:
+    def to_unbounded(self, value: ArrayLike, reference: Reference) -> Floats:
+        """Return the unbounded value."""
+        grown = (np.asarray(value) - self.shift) * self.rate / KNEE
+        soft = KNEE_SHARPNESS * np.log1p(grown)
+        return (soft + np.log(-np.expm1(-soft))) / KNEE_SHARPNESS
+
+    def quantile(self, mass: ArrayLike, reference: Reference) -> Floats:
         """Return the values below which this prior mass lies."""
         return self.shift + gammaincinv(self.shape, np.asarray(mass)) / self.rate
 

@@ -1,10 +1,13 @@
-"""The NumPyro model against its density written once more in NumPy and SciPy."""
+"""The density of the model against one in NumPy and SciPy, and against a model in NumPyro."""
 
 import functools
 import itertools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 import pytest
 from numpyro.infer.util import log_density
 from scipy import stats
@@ -137,13 +140,23 @@ def points(spec, law):
 
 @functools.lru_cache
 def compiled(spec):
-    many = jax.vmap(lambda c, data: log_density(spec, (data,), {}, c)[0], in_axes=(0, None))
-    return jax.jit(many)
+    """Of unbounded vectors: log density, coordinates, and the logarithm of the map's slope."""
+
+    def one(u, data):
+        slope = jnp.stack(list(jax.jacfwd(spec.constrain)(u, data.reference).values()))
+        volume = jnp.linalg.slogdet(slope).logabsdet
+        return spec.log_density(u, data), spec.constrain(u, data.reference), volume
+
+    return jax.jit(jax.vmap(one, in_axes=(0, None)))
 
 
 def density(spec, coordinates, data):
-    """The log joint density of NumPyro, compiled: its scale handler refuses a plain weight of 0."""
-    return np.asarray(compiled(spec)(coordinates, data))
+    """Log density of coordinates, and not of their unbounded values."""
+    found, there, volume = compiled(spec)(spec.unconstrain(coordinates, data.reference), data)
+    assert there.keys() == coordinates.keys()
+    for name, values in coordinates.items():
+        np.testing.assert_allclose(there[name], values, rtol=1e-14, err_msg=name)
+    return np.asarray(found - volume)
 
 
 @every_model
@@ -152,6 +165,45 @@ def test_density_is_the_twins(law, noise):
     coordinates = points(spec, law)
     found = density(spec, coordinates, data_of(RUNS, law.inputs))
     np.testing.assert_allclose(found, twin(law, noise, coordinates), rtol=1e-10, atol=1e-10)
+
+
+def plain_model(N, D, log_loss, relative_se, low_loss):
+    """The Chinchilla law with Student-t scatter, as one would write it in NumPyro."""
+
+    def bounded(median, sd_log):
+        ends = {"low": np.log(0.05), "high": np.log(1.2)}
+        normal = dist.TruncatedNormal(np.log(median), sd_log, **ends)
+        return dist.TransformedDistribution(normal, dist.transforms.ExpTransform())
+
+    L_opt = numpyro.sample("L_opt", dist.LogNormal(np.log(low_loss), 0.15))
+    share_E = numpyro.sample("share_E", dist.Beta(4, 1.7))
+    M_opt = numpyro.sample("M_opt", dist.LogNormal(np.log(15), 0.9))
+    alpha = numpyro.sample("alpha", bounded(0.30, 0.40))
+    beta = numpyro.sample("beta", bounded(0.36, 0.50))
+    sigma = numpyro.sample("sigma", dist.LogNormal(np.log(0.006), 0.8))
+    shift = dist.transforms.AffineTransform(2.0, 1.0)
+    nu = numpyro.sample("nu", dist.TransformedDistribution(dist.Gamma(2.0, 0.1), shift))
+
+    # At the geometric centre of N D, the optimum has D/N of M_opt, and equal alpha l_N and beta l_D.
+    centre = jnp.exp((jnp.log(N) + jnp.log(D)).mean())
+    n, d = jnp.sqrt(centre / M_opt), jnp.sqrt(centre * M_opt)
+    E = L_opt * share_E
+    A = (L_opt - E) * beta / (alpha + beta) * n**alpha
+    B = (L_opt - E) * alpha / (alpha + beta) * d**beta
+    loss = E + A / N**alpha + B / D**beta
+    scale = jnp.hypot(sigma, relative_se)
+    with numpyro.plate("runs", len(log_loss)):
+        numpyro.sample("log_loss", dist.StudentT(nu, jnp.log(loss), scale), obs=log_loss)
+
+
+def test_density_is_that_of_a_plain_numpyro_model():
+    spec = model_spec(Chinchilla, StudentT)
+    coordinates = points(spec, Chinchilla)
+    data = RUNS.N, RUNS.D, np.log(RUNS.loss), RUNS.loss_se / RUNS.loss, LOW_LOSS
+    assert RUNS.loss_se.any()
+    plain = jax.jit(jax.vmap(lambda c: log_density(plain_model, data, {}, c)[0]))(coordinates)
+    found = density(spec, coordinates, data_of(RUNS, ("N", "D")))
+    np.testing.assert_allclose(found, plain, rtol=1e-10, atol=1e-10)
 
 
 def padded(data, rows, junk):
@@ -178,14 +230,12 @@ def test_padding_does_not_count(law):
 
 def test_padding_does_not_enter_the_gradient():
     spec = model_spec(Chinchilla, StudentT)
-    data, coordinates = data_of(RUNS, ("N", "D")), points(spec, Chinchilla)
-    gradient = jax.jit(
-        jax.vmap(jax.grad(lambda c, d: log_density(spec, (d,), {}, c)[0]), in_axes=(0, None))
-    )
-    once, again = gradient(coordinates, data), gradient(coordinates, padded(data, 16, 123.0))
-    for name in coordinates:
-        assert np.isfinite(once[name]).all()
-        np.testing.assert_allclose(again[name], once[name], rtol=1e-9, atol=1e-9, err_msg=name)
+    data = data_of(RUNS, ("N", "D"))
+    u = spec.unconstrain(points(spec, Chinchilla), data.reference)
+    gradient = jax.jit(jax.vmap(jax.grad(spec.log_density), in_axes=(0, None)))
+    once, again = gradient(u, data), gradient(u, padded(data, 16, 123.0))
+    assert np.isfinite(once).all()
+    np.testing.assert_allclose(again, once, rtol=1e-9, atol=1e-9)
 
 
 def test_a_run_of_weight_zero_is_a_run_left_out():

@@ -1,12 +1,14 @@
-"""Noise: NumPy's scatter and NumPyro's density are one distribution, and scipy's."""
+"""Noise: NumPy's scatter and the density are one distribution, and scipy's."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import digamma, gammaln
 
 from bayescale.errors import InputError
-from bayescale.noise import NOISES, Gaussian, Laplace, Noise, StudentT, get_noise
+from bayescale.noise import NOISES, Gaussian, Laplace, Noise, StudentT, get_noise, log_gamma_ratio
 
 TWINS = {  # noise and scale -> the distribution in scipy
     "student-t": lambda noise, scale: stats.t(noise.nu, scale=scale),
@@ -43,11 +45,36 @@ def test_every_noise_is_tried():
 @every_example
 def test_density_is_scipys(noise):
     residual = np.linspace(-0.3, 0.3, 41)[:, None]
-    log_loss = np.log(2.5)
-    density = noise.distribution(log_loss, SE).log_prob(log_loss + residual)
-    # The sum log_loss + residual rounds the residual at 1e-16, which steep tails multiply.
-    residual = log_loss + residual - log_loss
+    density = noise.log_density(residual, SE)
     np.testing.assert_allclose(density, twin(noise, SE).logpdf(residual), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("noise", [*EXAMPLES, StudentT(1e-4, 2.0), StudentT(0.5, 1e6)], ids=repr)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_density_is_finite_far_out(noise, dtype):
+    with jax.enable_x64(dtype == np.float64):
+        noise, se = jax.tree.map(lambda value: jnp.asarray(value, dtype), (noise, SE))
+        function = jax.jit(
+            jax.value_and_grad(lambda n, r, se: n.log_density(r, se).sum(), argnums=(0, 1))
+        )
+        for residual in (0.0, 1e-12, 1e-3, 1.0, 20.0, -20.0):
+            found = jax.tree.leaves(function(noise, dtype(residual), se))
+            assert all(leaf.dtype == dtype and np.isfinite(leaf) for leaf in found), residual
+
+
+@pytest.mark.parametrize("first", [1.0, 1.25, 1.5, 2.0, 2.7, 9.3])
+def test_log_gamma_ratio_is_scipys(first):
+    # Two large log-gammas lose digits to each other; from small arguments the recurrence
+    # Gamma(x + 1) = x Gamma(x) leads on without that. The logarithm is zero near 1.23.
+    steps = np.unique(np.geomspace(1, 1e6, 60).astype(int) - 1)
+    factors = np.log1p(0.5 / (first + np.arange(steps[-1])))
+    expected = gammaln(first + 0.5) - gammaln(first)
+    expected = expected + np.array([np.sum(factors[:n]) for n in steps])
+    found = jax.jit(log_gamma_ratio)(first + steps)
+    np.testing.assert_allclose(found, expected, rtol=1e-13, atol=5e-15)
+    slope = jax.vmap(jax.grad(log_gamma_ratio))(first + steps)
+    expected = digamma(first + steps + 0.5) - digamma(first + steps)
+    np.testing.assert_allclose(slope, expected, rtol=1e-13, atol=1e-14)
 
 
 @every_example

@@ -1,4 +1,4 @@
-"""Priors: the quantiles, which NumPy draws by, against the densities, which NUTS moves in."""
+"""Priors: quantiles, which NumPy draws by, against densities of u, which NUTS moves in, and SciPy."""
 
 import jax
 import jax.numpy as jnp
@@ -12,17 +12,18 @@ from bayescale.parameters import Coordinate
 from bayescale.priors import Beta, LogNormal, ShiftedGamma
 
 REFERENCE = {"low_loss": 2.5}
-PRIORS = [
-    LogNormal(15.0, 0.9),
-    LogNormal(1.0, 0.15, relative_to="low_loss"),
-    LogNormal(0.36, 0.50, low=0.05, high=1.2),
-    LogNormal(0.25, 0.8, low=0.2, high=0.3),
-    LogNormal(0.9, 0.3, low=2.0, high=2.6, relative_to="low_loss"),
-    Beta(4, 1.7),
-    Beta(1, 1),
-    ShiftedGamma(2.0, 0.1, shift=2.0),
-    ShiftedGamma(3.0, 2.0, shift=0.0),
-]
+TWINS = {  # prior -> the distribution in SciPy that it is, or that it is a part of
+    LogNormal(15.0, 0.9): stats.lognorm(0.9, scale=15.0),
+    LogNormal(1.0, 0.15, relative_to="low_loss"): stats.lognorm(0.15, scale=2.5),
+    LogNormal(0.36, 0.50, low=0.05, high=1.2): stats.lognorm(0.50, scale=0.36),
+    LogNormal(0.25, 0.8, low=0.2, high=0.3): stats.lognorm(0.8, scale=0.25),
+    LogNormal(0.9, 0.3, low=2.0, high=2.6, relative_to="low_loss"): stats.lognorm(0.3, scale=2.25),
+    Beta(4, 1.7): stats.beta(4, 1.7),
+    Beta(1, 1): stats.uniform(),
+    ShiftedGamma(2.0, 0.1, shift=2.0): stats.gamma(2, 2, 10),
+    ShiftedGamma(3.0, 2.0, shift=0.0): stats.gamma(3, 0, 0.5),
+}
+PRIORS = list(TWINS)
 MASSES = np.array([1e-6, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1 - 1e-6])
 
 every_prior = pytest.mark.parametrize("prior", PRIORS, ids=str)
@@ -34,31 +35,84 @@ def _x64():
         yield
 
 
+def log_density(prior, u):
+    """Of unbounded values, an array of any shape."""
+    return np.asarray(jax.jit(lambda u: prior.from_unbounded(u, REFERENCE)[1])(u))
+
+
+def values(prior, u):
+    return np.asarray(jax.jit(lambda u: prior.from_unbounded(u, REFERENCE)[0])(u))
+
+
+def ends(prior):
+    """Where the support ends."""
+    if isinstance(prior, LogNormal):
+        return prior.low or 0.0, prior.high or np.inf
+    return (0.0, 1.0) if isinstance(prior, Beta) else (prior.shift, np.inf)
+
+
 @every_prior
 def test_the_density_has_the_mass_between_quantiles(prior):
-    density = jax.jit(lambda x: jnp.exp(prior.distribution(REFERENCE).log_prob(x)))
-    ends = prior.quantile(MASSES, REFERENCE)
+    places = prior.to_unbounded(prior.quantile(MASSES, REFERENCE), REFERENCE)
     nodes, weights = np.polynomial.legendre.leggauss(200)
-    half = np.diff(ends)[:, None] / 2
-    mass = (half * weights * density(ends[:-1, None] + half * (1 + nodes))).sum(axis=1)
-    np.testing.assert_allclose(mass, np.diff(MASSES), rtol=1e-8)
+    half = np.diff(places)[:, None] / 2
+    density = np.exp(log_density(prior, places[:-1, None] + half * (1 + nodes)))
+    np.testing.assert_allclose((half * weights * density).sum(axis=1), np.diff(MASSES), rtol=1e-8)
+
+
+@every_prior
+def test_the_density_is_scipys_times_the_slope(prior):
+    u = prior.to_unbounded(prior.quantile(MASSES, REFERENCE), REFERENCE)
+    slope = jax.vmap(jax.jacfwd(lambda u: prior.from_unbounded(u, REFERENCE)[0]))(u)
+    twin, x = TWINS[prior], values(prior, u)
+    inside = twin.cdf(ends(prior)[1]) - twin.cdf(ends(prior)[0])
+    expected = twin.logpdf(x) - np.log(inside) + np.log(slope)
+    np.testing.assert_allclose(log_density(prior, u), expected, rtol=1e-11, atol=1e-11)
+
+
+@every_prior
+def test_to_unbounded_inverts_from_unbounded(prior):
+    x = prior.quantile(np.sort([*MASSES, 1e-9, 0.3]), REFERENCE)
+    u = prior.to_unbounded(x, REFERENCE)
+    assert (np.diff(u) > 0).all()
+    np.testing.assert_allclose(values(prior, u), x, rtol=1e-14)
+    u = np.linspace(-6, 6, 49)
+    np.testing.assert_allclose(prior.to_unbounded(values(prior, u), REFERENCE), u, atol=1e-11)
 
 
 @every_prior
 def test_all_quantiles_are_in_the_support(prior):
     low, *inner, high = prior.quantile(np.linspace(0, 1, 101), REFERENCE)
-    support = prior.distribution(REFERENCE).support
-    assert np.all(support(jnp.asarray(inner)))
-    assert not support(low * (1 - 1e-9) - 1e-9)
-    assert high == np.inf or not support(high * (1 + 1e-9))
+    np.testing.assert_allclose([low, high], ends(prior), rtol=1e-14, atol=0)
+    assert np.isfinite(prior.to_unbounded(inner, REFERENCE)).all()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        assert not np.isfinite(prior.to_unbounded(low * (1 - 1e-9) - 1e-9, REFERENCE))
+        assert not np.isfinite(prior.to_unbounded(high * (1 + 1e-9), REFERENCE))
 
 
 @every_prior
-def test_samples_are_of_the_same_distribution(prior):
-    draws = prior.distribution(REFERENCE).sample(jax.random.key(0), (20_000,))
-    for mass in (0.01, 0.1, 0.5, 0.9, 0.99):
-        share = np.mean(draws < prior.quantile(mass, REFERENCE))
-        assert abs(share - mass) < 4 * np.sqrt(mass * (1 - mass) / 20_000), mass
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_density_is_finite_far_out(prior, dtype):
+    with jax.enable_x64(dtype == np.float64):
+        u = jnp.linspace(-50, 50, 401, dtype=dtype)
+        one = jax.value_and_grad(lambda u: prior.from_unbounded(u, REFERENCE)[::-1], has_aux=True)
+        (density, x), gradient = jax.jit(jax.vmap(one))(u)
+        low, high = ends(prior)
+        assert density.dtype == gradient.dtype == x.dtype == dtype
+        assert np.isfinite(density).all()
+        assert np.isfinite(gradient).all()
+        assert np.isfinite(x).all()
+        assert ((x >= dtype(low) * (1 - 1e-6)) & (x <= dtype(high) * (1 + 1e-6))).all()
+        assert (np.diff(x) >= 0).all()
+
+
+@every_prior
+def test_the_gradient_is_the_slope_of_the_density(prior):
+    u, step = np.linspace(-8, 5, 53), 1e-4
+    gradient = jax.vmap(jax.grad(lambda u: prior.from_unbounded(u, REFERENCE)[1]))(u)
+    sides = [log_density(prior, u + k * step) for k in (-2, -1, 1, 2)]
+    difference = np.dot([1, -8, 8, -1], sides) / (12 * step)
+    np.testing.assert_allclose(gradient, difference, rtol=1e-8, atol=1e-8)
 
 
 @every_prior
@@ -66,7 +120,7 @@ def test_the_centre_is_where_a_search_can_start(prior):
     centre = prior.centre(REFERENCE)
     low, high = prior.quantile([0.02, 0.98], REFERENCE)
     assert low < centre < high
-    assert np.isfinite(prior.distribution(REFERENCE).log_prob(centre))
+    assert np.isfinite(log_density(prior, prior.to_unbounded(centre, REFERENCE)))
 
 
 @every_prior
@@ -102,10 +156,11 @@ def test_quantiles_against_scipy():
 def test_relative_to_multiplies_the_median():
     prior, plain = LogNormal(0.8, 0.15, relative_to="low_loss"), LogNormal(2.0, 0.15)
     np.testing.assert_allclose(prior.quantile(MASSES, REFERENCE), plain.quantile(MASSES, {}))
-    x = plain.quantile(MASSES, {})
-    np.testing.assert_allclose(
-        prior.distribution(REFERENCE).log_prob(x), plain.distribution({}).log_prob(x), rtol=1e-12
-    )
+    u = plain.to_unbounded(plain.quantile(MASSES, {}), {})
+    for ours, theirs in zip(
+        prior.from_unbounded(u, REFERENCE), plain.from_unbounded(u, {}), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 @every_prior
@@ -113,15 +168,15 @@ def test_a_new_reference_needs_no_new_compilation(prior):
     traces = []
 
     @jax.jit
-    def log_prob(x, reference):
+    def from_unbounded(u, reference):
         traces.append(1)
-        return prior.distribution(reference).log_prob(x)
+        return prior.from_unbounded(u, reference)
 
     for low_loss in (2.4, 2.5):
         reference = {"low_loss": np.float64(low_loss)}
-        x = np.float64(prior.quantile(0.4, reference))
-        direct = prior.distribution(reference).log_prob(x)
-        np.testing.assert_allclose(log_prob(x, reference), direct, rtol=1e-12, atol=1e-14)
+        u = np.float64(prior.to_unbounded(prior.quantile(0.4, reference), reference))
+        direct = prior.from_unbounded(u, reference)
+        np.testing.assert_allclose(from_unbounded(u, reference), direct, rtol=1e-12, atol=1e-14)
     assert len(traces) == 1
 
 

@@ -6,6 +6,7 @@ failed, 130 interrupted.
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import typer
@@ -29,6 +30,7 @@ for command in (demo, describe, fit, predict, allocate, laws):
 
 def main() -> None:
     """Run the command line, and leave with the exit code of what happened."""
+    gc.set_threshold(100_000)  # imports and tracing make many objects and little garbage
     try:
         app()
     except BayescaleError as error:
@@ -39,3 +41,5 @@ def main() -> None:
     except KeyboardInterrupt:
         print("bayescale: interrupted", file=sys.stderr)
         sys.exit(130)
+    finally:
+        gc.freeze()  # the last collection would look at every object of JAX for half a second

@@ -13,47 +13,90 @@ import numpy as np
 
 from bayescale.diagnostics import convergence
 from bayescale.errors import FailedFitError
-from bayescale.inference.geometry import Whitening, empirical_whitening
-from bayescale.inference.mode import SPREAD, STARTS, find_minimum
-from bayescale.inference.nuts import Sampler, sample_chain
-from bayescale.inference.programs import key_data, programs, split
+from bayescale.inference.geometry import Whitening, empirical_whitening, prior_points
+from bayescale.inference.mode import Evaluate, Minima, bound, evaluate_points, find_minima, screen
+from bayescale.inference.nuts import Sampler, Start, sample_chain
+from bayescale.inference.programs import key_data, programs
 from bayescale.model import Data, ModelSpec
 
+STARTS = 4
 TARGET_ACCEPT = (0.8, 0.95, 0.99)  # the next is tried while any transition diverges
 ATTEMPTS = len(TARGET_ACCEPT)
+RIVAL = 6.0  # a minimum within this of the lowest, in log density, is a start for a chain,
+APART = 1.0  # if it is farther than this from the others in the whitened space
 
 
-def best_minimum(find: Callable[..., Any], key: np.ndarray, data: Data) -> Whitening:
-    """Return the whitening map at the lowest of the minima that the starts reached.
+def search_request(spec: ModelSpec, data: Data) -> tuple[Any, ...]:
+    """Return the request of the program that `search` needs."""
+    size = len(spec.coordinates)
+    points = np.zeros((1, STARTS, size + 1, size))
+    return evaluate_points, (spec, 1), (points, np.ones((1, STARTS), bool), _as_one_set(data))
+
+
+def _as_one_set(data: Data) -> Data:
+    return jax.tree.map(lambda array: np.asarray(array)[None], data)
+
+
+def search(
+    spec: ModelSpec, program: Callable[..., Any], data: Data, seed: int
+) -> tuple[Minima, Evaluate]:
+    """Return the minima of one data set, and the function that evaluates its density.
 
     Raises
     ------
     FailedFitError
         No start reached a finite density.
     """
-    keys = split(key, STARTS)
-    spreads = np.array([0.0] + [SPREAD] * (STARTS - 1))
-    found = [find(k, spread, data) for k, spread in zip(keys, spreads, strict=True)]
-    finite = [(float(value), i) for i, (_, value) in enumerate(found) if np.isfinite(value)]
-    if not finite:
+    size = len(spec.coordinates)
+    evaluate = bound(program, _as_one_set(data))
+    generator = np.random.default_rng([seed, 0])
+    mass = generator.uniform(size=(STARTS * (size + 1), size))
+    points = prior_points(spec, data.reference, mass).reshape(1, STARTS, size + 1, size)
+    minima = find_minima(evaluate, screen(evaluate, points))
+    if not np.isfinite(minima.value).any():
         raise FailedFitError(
             "no start of the search reached a finite posterior density; check the runs for extreme "
             "values, and the priors for what they exclude"
         )
-    return jax.tree.map(np.asarray, found[min(finite)[1]][0])
+    return minima, evaluate
+
+
+def chain_starts(minima: Minima, whitening: Whitening, chains: int) -> list[Start]:
+    """Return where the chains start: at the mode, and in turn at rivals that lie apart from it."""
+    places: list[Start] = []
+    lowest = minima.value[0].min()
+    for i in np.argsort(minima.value[0]):
+        z = np.linalg.solve(whitening.scale, minima.u[0, i] - whitening.mode)
+        near = any(np.linalg.norm(z - other.z) < APART for other in places)
+        if minima.value[0, i] < lowest + RIVAL and not near:
+            gradient = minima.gradient[0, i] @ whitening.scale
+            places.append(Start(z, minima.value[0, i], gradient))
+    return [places[i % len(places)] for i in range(chains)]
+
+
+def _start_at(u: np.ndarray, whitening: Whitening, evaluate: Evaluate) -> Start:
+    points = np.broadcast_to(u, (1, STARTS, len(u) + 1, len(u)))
+    values, gradients = evaluate(points, np.ones((1, STARTS), bool))
+    z = np.linalg.solve(whitening.scale, u - whitening.mode)
+    return Start(z, values[0, 0, 0], gradients[0, 0, 0] @ whitening.scale)
 
 
 def _run_chains(
-    draw: Callable[..., Any], keys: np.ndarray, data: Data, whitening: Whitening, target: float
+    draw: Callable[..., Any],
+    keys: np.ndarray,
+    data: Data,
+    whitening: Whitening,
+    starts: list[Start],
+    target: float,
 ) -> dict[str, Any]:
     """Run each chain in a thread; XLA leaves Python's lock while it computes."""
 
-    def chain(key: np.ndarray) -> Any:
+    def chain(key: np.ndarray, start: Start) -> Any:
         with jax.enable_x64(True):  # the setting belongs to a thread
-            return jax.tree.map(np.asarray, draw(key, data, whitening, np.float64(target)))
+            return jax.tree.map(np.asarray, draw(key, data, whitening, start, np.float64(target)))
 
     with ThreadPoolExecutor(min(len(keys), os.cpu_count() or 1)) as pool:
-        return jax.tree.map(lambda *parts: np.stack(parts), *pool.map(chain, keys))
+        return jax.tree.map(lambda *parts: np.stack(parts), *pool.map(chain, keys, starts))
 
 
 def draw_posterior(
@@ -65,19 +108,22 @@ def draw_posterior(
     whitens with the covariance of the draws instead of the Laplace approximation. The best attempt
     is kept, and the record says which it was.
     """
-    mode_key, *attempt_keys = key_data(seed, 1 + ATTEMPTS)
     size = len(spec.coordinates)
     example = Whitening(np.zeros(size), np.eye(size))
+    nowhere = Start(np.zeros(size), np.float64(0), np.zeros(size))
+    keys = key_data(chains * ATTEMPTS, seed, 1).reshape(ATTEMPTS, chains, 2)
     draw, find = programs(
-        (sample_chain, (spec, sampler), (mode_key, data, example, np.float64(0))),
-        (find_minimum, (spec,), (mode_key, np.float64(0), data)),
+        (sample_chain, (spec, sampler), (keys[0, 0], data, example, nowhere, np.float64(0))),
+        search_request(spec, data),
     )
     started = time.perf_counter()
-    whitening = best_minimum(find, mode_key, data)
+    minima, evaluate = search(spec, find, data, seed)
+    whitening = jax.tree.map(lambda array: array[0], minima.whitening())
+    starts = chain_starts(minima, whitening, chains)
     best: tuple[float, dict[str, Any], dict[str, Any]] | None = None
     target = TARGET_ACCEPT[0]
-    for attempt, key in enumerate(attempt_keys):
-        out = _run_chains(draw, split(key, chains), data, whitening, target)
+    for attempt in range(ATTEMPTS):
+        out = _run_chains(draw, keys[attempt], data, whitening, starts, target)
         divergent = int(out["stats"]["diverging"].sum())
         mixing = convergence(out["coordinates"])
         record = {"attempts": attempt + 1, "target_accept": target}
@@ -90,6 +136,7 @@ def draw_posterior(
             target = TARGET_ACCEPT[min(attempt + 1, len(TARGET_ACCEPT) - 1)]
         if not mixing.good and np.isfinite(out["unbounded"]).all():
             whitening = empirical_whitening(out["unbounded"])
+            starts = [_start_at(u, whitening, evaluate) for u in out["unbounded"][:, -1]]
     assert best is not None
     _, out, record = best
     return out, {**record, "seconds": time.perf_counter() - started}

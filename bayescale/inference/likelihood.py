@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import linprog
 
-from bayescale.inference.geometry import constrain
 from bayescale.model import Data, ModelSpec
 
 MAX_STEPS = 1000
@@ -20,9 +19,7 @@ LAST_RADIUS = 1e-12
 
 def log_likelihood(spec: ModelSpec, u: Any, data: Data) -> Any:
     """Return the log likelihood at an unbounded vector, priors left out."""
-    law, noise = spec.build(constrain(spec, u, data), data.reference)
-    observed = noise.distribution(jnp.log(law.loss(data.inputs)), data.relative_se)
-    return jnp.sum(data.weight * observed.log_prob(data.log_loss))
+    return spec.log_likelihood(spec.constrain(u, data.reference), data)
 
 
 def smooth_maximum(spec: ModelSpec, start: Any, data: Data) -> Any:
@@ -67,7 +64,9 @@ def least_absolute_deviations(spec: ModelSpec, start: np.ndarray, data: Data) ->
     def predicted(free: Any) -> Any:
         u = jnp.concatenate([free, jnp.asarray(start[size:])])
         return jnp.log(
-            spec.law.from_coordinates(constrain(spec, u, data), data.reference).loss(data.inputs)
+            spec.law.from_coordinates(spec.constrain(u, data.reference), data.reference).loss(
+                data.inputs
+            )
         )
 
     value, slope = jax.jit(predicted), jax.jit(jax.jacfwd(predicted))

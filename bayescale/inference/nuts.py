@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
-from bayescale.inference.geometry import Whitening, constrain, potential
+from bayescale.inference.geometry import Whitening, named_parameters, negative_log_density
 from bayescale.model import Data, ModelSpec
 
 
@@ -20,18 +20,31 @@ class Sampler:
     max_tree_depth: int = 10
 
 
+class Start(NamedTuple):
+    """Where a chain starts, in the whitened space, with what was worked out there before.
+
+    The negative log density and its gradient are arguments, so that the model stands only once in
+    the program: a second time would cost a second of compilation.
+    """
+
+    z: Any
+    value: Any
+    gradient: Any
+
+
 def sample_chain(
     spec: ModelSpec,
     sampler: Sampler,
     key_data: Any,
     data: Data,
     whitening: Whitening,
+    start: Start,
     target_accept: Any,
 ) -> dict[str, Any]:
-    """Run one chain from a draw of the Laplace approximation; adapt the step size only.
+    """Run one chain; adapt the step size only.
 
     One chain to a program, and not all of them side by side in it: such a batch takes every step as
-    often as its slowest chain, in a program twice as long to compile. Chains run in threads.
+    often as its slowest chain. Chains run in threads.
 
     Parameters
     ----------
@@ -43,6 +56,8 @@ def sample_chain(
         The runs.
     whitening
         The map that makes the posterior near a standard normal.
+    start
+        The first state.
     target_accept
         Mean acceptance probability that the step size is adapted to.
 
@@ -55,23 +70,18 @@ def sample_chain(
         unbounded vector) and ``step_size``, of shape (draws,).
     """
     from numpyro.infer.hmc import hmc
+    from numpyro.infer.util import ParamInfo
 
-    function = potential(spec)
-
-    @jax.jit
-    def whitened_potential(z: Any, whitening: Whitening, data: Data) -> Any:
-        return function(whitening.mode + whitening.scale @ z, data)
-
-    start_key, run_key = jax.random.split(jax.random.wrap_key_data(key_data, impl="threefry2x32"))
-    init, step = hmc(lambda z: whitened_potential(z, whitening, data), algo="NUTS")
+    function = negative_log_density(spec)
+    init, step = hmc(lambda z: function(whitening.mode + whitening.scale @ z, data), algo="NUTS")
     state = init(
-        jax.random.normal(start_key, whitening.mode.shape),
+        ParamInfo(*start),
         num_warmup=sampler.warmup,
         step_size=1.0,
         adapt_mass_matrix=False,
         target_accept_prob=target_accept,
         max_tree_depth=sampler.max_tree_depth,
-        rng_key=run_key,
+        rng_key=jax.random.wrap_key_data(key_data, impl="threefry2x32"),
     )
 
     def one(state: Any, _: None) -> tuple[Any, tuple[Any, dict[str, Any]]]:
@@ -91,16 +101,7 @@ def sample_chain(
     z, stats = jax.tree.map(lambda leaf: leaf[sampler.warmup :], out)
     u = whitening.mode + z @ whitening.scale.T
 
-    def parameters(u: Any) -> tuple[dict[str, Any], ...]:
-        coordinates = constrain(spec, u, data)
-        law, noise = spec.build(coordinates, data.reference)
-        return (
-            {p.name: getattr(law, p.name) for p in spec.law.parameters()},
-            {p.name: getattr(noise, p.name) for p in spec.noise.parameters()},
-            coordinates,
-        )
-
-    law, noise, coordinates = jax.vmap(parameters)(u)
+    law, noise, coordinates = jax.vmap(lambda u: named_parameters(spec, u, data))(u)
     return {
         "law": law,
         "noise": noise,

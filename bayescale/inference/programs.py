@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -21,32 +22,36 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from bayescale.cache import cache_folder, write_atomically
 from bayescale.inference.geometry import Whitening
+from bayescale.inference.nuts import Start
 from bayescale.model import Data, ModelSpec
 
-for _type in (Data, Whitening):
+for _type in (Data, Start, Whitening):
     jax.export.register_namedtuple_serialization(
         _type, serialized_name=f"bayescale.{_type.__name__}"
     )
 
 _programs: dict[Any, Callable[..., Any]] = {}
+_lock = threading.RLock()  # one thread compiles, the others wait for what it made
 
 
-def key_data(seed: int, count: int) -> np.ndarray:
-    """Data of independent Threefry keys, shape (count, 2)."""
-    key = jax.random.key(seed, impl="threefry2x32")
-    return split(np.asarray(jax.random.key_data(key)), count)
+def key_data(count: int, *entropy: int) -> np.ndarray:
+    """Data of independent Threefry keys for a seed, and whatever tells one use of it from another.
 
+    They are hashed by NumPy, which needs no program.
 
-def split(data: np.ndarray, count: int) -> np.ndarray:
-    """Data of independent keys made from the data of one, shape (count, 2)."""
-    key = jax.random.wrap_key_data(jax.numpy.asarray(data), impl="threefry2x32")
-    return np.asarray(jax.random.key_data(jax.random.split(key, count)))
+    Returns
+    -------
+    array
+        Shape (count, 2).
+    """
+    state = np.random.SeedSequence(entropy).generate_state(2 * count, np.uint32)
+    return state.reshape(count, 2)
 
 
 Request = tuple[Callable[..., Any], tuple[Any, ...], tuple[Any, ...]]
 
 
-def programs(*requests: Request) -> list[Callable[..., Any]]:
+def programs(*requests: Request, bits: int = 64) -> list[Callable[..., Any]]:
     """Return each requested function, compiled; what is missing is compiled side by side.
 
     Parameters
@@ -54,18 +59,25 @@ def programs(*requests: Request) -> list[Callable[..., Any]]:
     requests
         Triples (function, static, arguments): ``function(*static, *arguments)`` is compiled for
         arguments of these shapes. `static` holds the model and further hashable settings. The
-        functions take and return arrays in dicts, tuples, `Data` and `Whitening`. The one that takes
+        functions take and return arrays in dicts, tuples, `Data`, `Start` and `Whitening`. The one that takes
         longest to compile should come first.
+    bits
+        64, or 32 for programs whose arguments are of 32 bits.
     """
     shapes = [jax.tree.map(_shape, arguments) for _, _, arguments in requests]
     keys = [_key(f, static, s) for (f, static, _), s in zip(requests, shapes, strict=True)]
-    missing = [i for i, key in enumerate(keys) if key not in _programs]
-    if missing:
+    if all(key in _programs for key in keys):
+        return [_programs[key] for key in keys]
+    with _lock:
+        missing = [i for i, key in enumerate(keys) if key not in _programs]
+        if not missing:
+            return [_programs[key] for key in keys]
         with persistent_cache(), ThreadPoolExecutor(len(missing)) as pool:
             lowered = []
             for i in missing:  # tracing holds Python's lock, so it is done in turn
-                exported = _exported(*requests[i][:2], shapes[i], keys[i])
-                lowered.append(pool.submit(_compile, exported, shapes[i]))
+                with jax.enable_x64(bits == 64):
+                    exported = _exported(*requests[i][:2], shapes[i], keys[i])
+                lowered.append(pool.submit(_compile, exported, shapes[i], bits))
             for i, result in zip(missing, lowered, strict=True):
                 _programs[keys[i]] = result.result()
     return [_programs[key] for key in keys]
@@ -81,8 +93,8 @@ def _key(function: Callable[..., Any], static: tuple[Any, ...], shapes: Any) -> 
     return function.__module__, function.__qualname__, static, tree, signature
 
 
-def _compile(exported: jax.export.Exported, shapes: Any) -> Callable[..., Any]:
-    with jax.enable_x64(True):  # the setting belongs to a thread
+def _compile(exported: jax.export.Exported, shapes: Any, bits: int) -> Callable[..., Any]:
+    with jax.enable_x64(bits == 64):  # the setting belongs to a thread
         return jax.jit(exported.call).lower(*shapes).compile()
 
 

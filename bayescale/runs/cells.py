@@ -115,7 +115,7 @@ def _remedy(text: str) -> str:
 
 def to_floats(
     table: Table, column: str, role: str, *, positive: bool
-) -> tuple[NDArray[np.float64], list[Problem]]:
+) -> tuple[NDArray[np.float64], list[tuple[int, Problem]]]:
     """Convert a column, and list every cell that cannot stand in it.
 
     Parameters
@@ -132,7 +132,8 @@ def to_floats(
     values
         Shape (rows,), float64; integers beyond 2^53 rounded to the nearest.
     problems
-        One for each cell that is not a finite number of the right sign.
+        A row and its problem for each cell that is not a finite number of the right sign, in the
+        order of the rows.
     """
     cells = table.columns[column]
     values = np.full(len(cells), np.nan)
@@ -169,7 +170,7 @@ def to_floats(
             problem(i, f"the value is infinite ({_shown(cells[i])})", "finite", remedy)
         else:
             problem(i, f"the value is {values[i]:g}", sign, _correct_or_drop(column, lowest))
-    return values, [found for _, found in sorted(problems, key=lambda pair: pair[0])]
+    return values, sorted(problems, key=lambda pair: pair[0])
 
 
 def _fill_or_drop(column: str, condition: str) -> str:

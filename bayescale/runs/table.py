@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bayescale.runs.describe import Description
 
 Floats = NDArray[np.float64]
-_POSITIVE = (*INPUT_ROLES, "loss")
+POSITIVE = (*INPUT_ROLES, "loss")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +123,9 @@ class Runs:
         >>> len(Runs.read(table, columns={"loss": "ppl"}))
         2
         """
-        table, n_left_out = _load(source, where)
+        table, n_left_out = load_table(source, where)
         resolved = resolve(list(table.columns), columns, table.source)
-        _check_roles(table, resolved)
+        check_roles(table, resolved)
         values = _numbers(
             table, {role: c for role, c in resolved.items() if role not in LABEL_ROLES}
         )
@@ -261,7 +261,7 @@ def read_points(
     dict
         Symbol to values of shape (rows,), in the order of the table.
     """
-    table, _ = _load(source, where)
+    table, _ = load_table(source, where)
     resolved = resolve(list(table.columns), columns, table.source)
     roles = [SYMBOL_TO_ROLE[symbol] for symbol in inputs]
     for role in roles:
@@ -272,7 +272,7 @@ def read_points(
     return {ROLES[role].symbol: values[role] for role in roles}
 
 
-def _load(source: Any, where: str | None) -> tuple[files.Table, int]:
+def load_table(source: Any, where: str | None) -> tuple[files.Table, int]:
     """The rows that are wanted, and how many are left out."""
     table = files.load(source)
     rows = len(table)
@@ -287,7 +287,7 @@ def _load(source: Any, where: str | None) -> tuple[files.Table, int]:
     return table, rows - len(table)
 
 
-def _check_roles(table: files.Table, resolved: Mapping[str, str]) -> None:
+def check_roles(table: files.Table, resolved: Mapping[str, str]) -> None:
     """A law needs a loss and an input; which input, the law knows."""
     names, problems = list(table.columns), []
     if "loss" not in resolved:
@@ -302,8 +302,8 @@ def _numbers(table: files.Table, columns: Mapping[str, str]) -> dict[str, Floats
     """Role to numbers; all problems of all columns at once."""
     values, problems = {}, []
     for role, column in columns.items():
-        values[role], found = to_floats(table, column, role, positive=role in _POSITIVE)
-        problems += found
+        values[role], found = to_floats(table, column, role, positive=role in POSITIVE)
+        problems += [problem for _, problem in found]
     if problems:
         raise InputError(problems)
     return values

@@ -1,0 +1,379 @@
+"""A chunk of data sets fitted side by side: modes, importance sampling, and NUTS where it is needed.
+
+A chunk has a fixed shape, whatever the number of data sets asked for, and every random number of a
+data set comes from the seed and the data set's own name; so a result depends neither on the place
+of a data set in the batch nor on its neighbours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import PartitionSpec
+
+from bayescale.diagnostics import DIVERGENT_SHARE_FAILED, RHAT_SHORT, Convergence, convergence
+from bayescale.inference.geometry import Whitening, prior_points
+from bayescale.inference.importance import CALL, ENOUGH, Weighted, densities, importance_sample
+from bayescale.inference.mode import Evaluate, bound, evaluate_points, find_minima
+from bayescale.inference.nuts import Sampler, Start, sample_chain
+from bayescale.inference.programs import key_data, programs
+from bayescale.model import Data, ModelSpec
+
+Method = Literal["auto", "laplace-is", "nuts"]
+METHODS: tuple[Method, ...] = ("auto", "laplace-is", "nuts")
+CHAINS = 4
+TARGET_ACCEPT = 0.8
+RIVAL = 6.0  # a minimum within this of the lowest, in log density, is a start for chains
+STARTS = 2
+AGREEMENT = 0.02  # of log densities in 32 and in 64 bits, about their mean difference
+
+Density = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """What shapes the programs and the draws of a batch.
+
+    Parameters
+    ----------
+    method
+        ``"laplace-is"``, ``"nuts"``, or ``"auto"``: the first, and the second for the data sets
+        whose Pareto k or effective sample size say no.
+    seed
+        Seed of all data sets; each has its own stream, from its name.
+    sets
+        Data sets in a chunk, a multiple of the number of devices.
+    side_by_side
+        Searches, blocks of draws and chains that a device works on at once.
+    bits
+        32 or 64: precision of the densities of draws, and of chains. Modes are found in 64 bits, and
+        a data set whose densities in 32 bits do not agree with those is drawn in 64.
+    samplers
+        NUTS: draws, warm-up and the cap on the depth of the tree; the second is for the data sets
+        whose chains disagree in the first.
+    """
+
+    method: Method = "auto"
+    seed: int = 0
+    sets: int = 64
+    side_by_side: int = 1
+    bits: int = 32
+    samplers: tuple[Sampler, Sampler] = (Sampler(200, 75, 6), Sampler(1000, 300, 8))
+
+
+@dataclass(frozen=True)
+class BatchFit:
+    """The posterior of one data set of a batch, as weighted draws.
+
+    Parameters
+    ----------
+    method
+        The method that made it: ``"laplace-is"`` or ``"nuts"``.
+    u
+        Unbounded vectors, shape (draws, p); none where no mode was found.
+    weights
+        Weights of the draws, which add up to 1.
+    k
+        Pareto k of the importance weights; NaN where they were not asked for.
+    ess
+        Effective draws: of the weights, or the smallest bulk one of all coordinates.
+    mixing
+        R-hat and effective sizes of the chains; None for importance sampling.
+    divergences
+        Divergent transitions of the chains; 0 for importance sampling.
+    """
+
+    method: Literal["laplace-is", "nuts"]
+    u: np.ndarray
+    weights: np.ndarray
+    k: float
+    ess: float
+    mixing: Convergence | None
+    divergences: int
+
+    @property
+    def found(self) -> bool:
+        """Whether the search for the mode ended at a minimum."""
+        return len(self.u) > 0
+
+
+def entropy_of(name: str) -> int:
+    """A number of 64 bits that belongs to the name of a data set, the same on every machine."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+
+
+def stack(data: Sequence[Data], sets: int) -> Data:
+    """Stack data sets of one size class on a first axis, and repeat the last one to fill it."""
+    filled = [*data, *[data[-1]] * (sets - len(data))]
+    return jax.tree.map(lambda *arrays: np.stack(arrays), *filled)
+
+
+def fit_chunk(
+    spec: ModelSpec, settings: BatchSettings, names: Sequence[str], data: Sequence[Data]
+) -> list[BatchFit]:
+    """Fit at most ``settings.sets`` data sets of one size class.
+
+    Parameters
+    ----------
+    spec
+        The model.
+    settings
+        Method, seed, shapes.
+    names
+        Name of each data set.
+    data
+        The data sets, padded to the same number of rows.
+
+    Returns
+    -------
+    list of BatchFit
+        In the order of the names.
+    """
+    with jax.enable_x64(True):
+        return _Chunk(spec, settings, names, data).fits()
+
+
+class _Chunk:
+    """The work on one chunk: what its steps share."""
+
+    def __init__(
+        self, spec: ModelSpec, settings: BatchSettings, names: Sequence[str], data: Sequence[Data]
+    ):
+        self.spec, self.settings, self.size = spec, settings, len(spec.coordinates)
+        self.names = [*names, *[""] * (settings.sets - len(names))]
+        self.data = stack(data, settings.sets)
+        self.there = np.arange(settings.sets) < len(data)
+        self.generators = [
+            np.random.default_rng([settings.seed, entropy_of(name), 0]) for name in self.names
+        ]
+        self.evaluate = self._evaluate()
+        self.density = self._density(settings.bits)
+        self.minima = find_minima(self.evaluate, self._starts())
+        self.whitening = self.minima.whitening()
+
+    def fits(self) -> list[BatchFit]:
+        """Sample each data set that has a mode, in the precision that it allows."""
+        found = self.minima.converged.any(axis=1) & self.there
+        rough = found & (self.settings.bits == 32)
+        if rough.any():
+            rough &= self._agree(rough)
+        results = [BatchFit("nuts", np.empty((0, self.size)), np.empty(0), np.inf, 0.0, None, 0)]
+        results *= self.settings.sets
+        for bits, wanted in ((32, rough), (64, found & ~rough)):
+            if wanted.any():
+                for i, fit in self._sample(bits, wanted):
+                    results[i] = fit
+        return results[: int(self.there.sum())]
+
+    def _sample(self, bits: int, wanted: np.ndarray) -> list[tuple[int, BatchFit]]:
+        k = np.full(len(wanted), np.nan)
+        results = []
+        if self.settings.method != "nuts":
+            density = self.density if bits == self.settings.bits else self._density(bits)
+            weighted = importance_sample(density, self.whitening, self.generators, wanted)
+            k = weighted.k
+            keep = wanted & (weighted.good() | (self.settings.method == "laplace-is"))
+            results += [(i, _from_weights(weighted, i)) for i in np.flatnonzero(keep).tolist()]
+            wanted = wanted & ~keep
+        for sampler in self.settings.samplers:
+            if wanted.any():
+                out = self._chains(bits, wanted, sampler)
+                fits = {
+                    i: _from_chains(out["unbounded"][i], out["diverging"][i], float(k[i]))
+                    for i in np.flatnonzero(wanted).tolist()
+                }
+                results += fits.items()  # the later one counts
+                wanted = wanted & [i in fits and not _agreed(fits[i]) for i in range(len(wanted))]
+        return results
+
+    def _evaluate(self) -> Evaluate:
+        points = np.zeros((self.settings.sets, STARTS, self.size + 1, self.size))
+        going = np.ones(points.shape[:2], bool)
+        static = (self.spec, evaluate_points, (self.settings.side_by_side,))
+        (program,) = programs((over_devices, static, (points, going, self.data)))
+        return bound(program, self.data)
+
+    def _density(self, bits: int) -> Density:
+        """The compiled `densities` of the data sets, 64 bits in and out."""
+        dtype = np.float32 if bits == 32 else np.float64
+        data = jax.tree.map(lambda array: array.astype(dtype), self.data)
+        u, wanted = np.zeros((self.settings.sets, CALL, self.size), dtype), self.there
+        static = (self.spec, densities, (self.settings.side_by_side,))
+        (program,) = programs((over_devices, static, (u, wanted, data)), bits=bits)
+        placed = jax.device_put(data)
+
+        def density(u: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+            return np.asarray(program(u.astype(dtype), wanted, placed)).astype(np.float64)
+
+        return density
+
+    def _starts(self) -> np.ndarray:
+        """The densest of some draws from the prior, shape (sets, starts, p)."""
+        mass = np.stack([g.uniform(size=(CALL, self.size)) for g in self.generators])
+        reference = {name: value[:, None] for name, value in self.data.reference.items()}
+        points = prior_points(self.spec, reference, mass)
+        value = np.nan_to_num(self.density(points, self.there), nan=-np.inf)
+        best = np.argsort(-value, axis=1)[:, :STARTS]
+        return np.take_along_axis(points, best[..., None], axis=1)
+
+    def _agree(self, wanted: np.ndarray) -> np.ndarray:
+        """Whether log densities in 32 bits differ from those in 64 by a constant only."""
+        shape = (STARTS, self.size + 1, self.size)
+        z = np.stack([g.standard_normal(shape) for g in self.generators])
+        u = self.whitening.mode[:, None, None] + np.einsum(
+            "sij,skdj->skdi", self.whitening.scale, z
+        )
+        going = np.broadcast_to(wanted[:, None], u.shape[:2])
+        exact = -self.evaluate(u, going)[0].reshape(len(u), -1)
+        points = np.zeros((len(u), CALL, self.size))
+        points[:, : exact.shape[1]] = u.reshape(len(u), -1, self.size)
+        with np.errstate(invalid="ignore"):
+            difference = self.density(points, wanted)[:, : exact.shape[1]] - exact
+            spread = np.ptp(difference, axis=1)
+        return spread < AGREEMENT
+
+    def _chains(self, bits: int, wanted: np.ndarray, sampler: Sampler) -> dict[str, Any]:
+        settings = self.settings
+        keys = [
+            key_data(CHAINS, settings.seed, entropy_of(name), sampler.draws) for name in self.names
+        ]
+        dtype = np.float32 if bits == 32 else np.float64
+        numbers = (self.data, self.whitening, self._chain_starts())
+        numbers = jax.tree.map(lambda a: a.astype(dtype), numbers)
+        static = (self.spec, sample_chains, (settings.side_by_side, sampler))
+        arguments = (np.stack(keys), wanted, *numbers)
+        (run,) = programs((over_devices, static, arguments), bits=bits)
+        return jax.tree.map(lambda a: np.asarray(a).astype(np.float64), run(*arguments))
+
+    def _chain_starts(self) -> Start:
+        """The minima in turn, those that are no rivals of the lowest left out; (sets, CHAINS, ...)."""
+        minima = self.minima
+        lowest = minima.value.min(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            rival = minima.converged & (minima.value < lowest + RIVAL)
+        turn = np.arange(CHAINS) % STARTS
+        chosen = np.where(rival[:, turn], turn, minima.best[:, None])
+        rows = np.arange(len(chosen))[:, None], chosen
+        apart = minima.u[rows] - self.whitening.mode[:, None]
+        inverse = np.linalg.inv(self.whitening.scale)
+        return Start(
+            np.einsum("sij,scj->sci", inverse, apart),
+            minima.value[rows],
+            np.einsum("sci,sij->scj", minima.gradient[rows], self.whitening.scale),
+        )
+
+
+def over_devices(
+    spec: ModelSpec, function: Callable[..., Any], static: tuple[Any, ...], *arguments: Any
+) -> Any:
+    """Call ``function(spec, *static, *arguments)``, the sets spread over all devices.
+
+    Every array of the arguments has a first axis (sets). Each device works on its own share, so the
+    numbers do not depend on how many there are.
+    """
+    one = partial(function, spec, *static)
+    if jax.device_count() == 1:
+        return one(*arguments)
+    mesh = jax.make_mesh((jax.device_count(),), ("sets",))
+    share = PartitionSpec("sets")
+    return jax.shard_map(one, mesh=mesh, in_specs=share, out_specs=share, check_vma=False)(
+        *arguments
+    )
+
+
+def sample_chains(
+    spec: ModelSpec,
+    side_by_side: int,
+    sampler: Sampler,
+    keys: Any,
+    wanted: Any,
+    data: Data,
+    whitening: Whitening,
+    start: Start,
+) -> dict[str, Any]:
+    """Run the chains of many data sets, `side_by_side` of them at once.
+
+    Chains side by side take every step as often as the deepest tree among them, so the depth is
+    capped; one after another they do not wait.
+
+    Parameters
+    ----------
+    spec, sampler
+        The model and the sampler's settings.
+    side_by_side
+        Chains at once.
+    keys
+        Data of the keys, shape (sets, chains, 2).
+    wanted
+        Sets that are worked on, shape (sets,); the draws of the others are 0.
+    data, whitening
+        The data sets and their whitening maps, every array with a first axis (sets).
+    start
+        The first states, every array with first axes (sets, chains).
+
+    Returns
+    -------
+    dict
+        ``unbounded``, shape (sets, chains, draws, p), and ``diverging``, (sets, chains, draws).
+    """
+    sets, chains = keys.shape[:2]
+
+    def run(index: Any, key: Any, start: Start) -> dict[str, Any]:
+        my_data, my_whitening = jax.tree.map(lambda array: array[index], (data, whitening))
+        target = jnp.asarray(TARGET_ACCEPT, data.log_loss.dtype)
+        out = sample_chain(spec, sampler, key, my_data, my_whitening, start, target)
+        return {"unbounded": out["unbounded"], "diverging": out["stats"]["diverging"]}
+
+    def one(item: tuple[Any, Any, Start]) -> dict[str, Any]:
+        shapes = jax.eval_shape(run, *item)
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        return jax.lax.cond(wanted[item[0]], lambda: run(*item), lambda: nothing)
+
+    starts = jax.tree.map(lambda array: array.reshape(-1, *array.shape[2:]), start)
+    items = jnp.repeat(jnp.arange(sets), chains), keys.reshape(-1, 2), starts
+    batch = None if side_by_side == 1 else side_by_side
+    out = jax.lax.map(one, items, batch_size=batch)
+    return jax.tree.map(lambda leaf: leaf.reshape(sets, chains, *leaf.shape[1:]), out)
+
+
+def _from_weights(weighted: Weighted, i: int) -> BatchFit:
+    used = np.isfinite(weighted.log_weights[i])
+    return BatchFit(
+        method="laplace-is",
+        u=weighted.u[i][used],
+        weights=np.exp(weighted.log_weights[i][used]),
+        k=float(weighted.k[i]),
+        ess=float(weighted.ess[i]),
+        mixing=None,
+        divergences=0,
+    )
+
+
+def _agreed(fit: BatchFit) -> bool:
+    """Whether chains are good enough to stop at: short ones pass the strict limit by chance."""
+    mixing = fit.mixing
+    assert mixing is not None
+    divergent = fit.divergences > DIVERGENT_SHARE_FAILED * len(fit.u)
+    return mixing.rhat_max <= RHAT_SHORT and mixing.ess_bulk_min >= ENOUGH and not divergent
+
+
+def _from_chains(u: np.ndarray, diverging: np.ndarray, k: float) -> BatchFit:
+    """Draws of chains, shape (chains, draws, p), as a fit."""
+    mixing = convergence({str(i): u[..., i] for i in range(u.shape[-1])})
+    draws = u.reshape(-1, u.shape[-1])
+    return BatchFit(
+        method="nuts",
+        u=draws,
+        weights=np.full(len(draws), 1 / len(draws)),
+        k=k,
+        ess=mixing.ess_bulk_min,
+        mixing=mixing,
+        divergences=int(diverging.sum()),
+    )
