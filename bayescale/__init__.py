@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bayescale.prediction import Prediction, predict
     from bayescale.runs import Runs
     from bayescale.storage import load
+    from bayescale.sweep.many import ManyFits, fit_many
 
 _HOMES = {
     "Allocation": "allocation",
@@ -30,6 +31,7 @@ _HOMES = {
     "FailedFitError": "errors",
     "InputError": "errors",
     "Interval": "intervals",
+    "ManyFits": "sweep.many",
     "PointEstimate": "estimation",
     "Posterior": "posterior",
     "Prediction": "prediction",
@@ -37,6 +39,7 @@ _HOMES = {
     "Verdict": "diagnostics",
     "allocate": "allocation",
     "fit": "fitting",
+    "fit_many": "sweep.many",
     "load": "storage",
     "point_estimate": "estimation",
     "predict": "prediction",
@@ -51,6 +54,7 @@ __all__ = [
     "FailedFitError",
     "InputError",
     "Interval",
+    "ManyFits",
     "PointEstimate",
     "Posterior",
     "Prediction",
@@ -59,6 +63,7 @@ __all__ = [
     "allocate",
     "datasets",
     "fit",
+    "fit_many",
     "laws",
     "load",
     "plots",

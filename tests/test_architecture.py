@@ -34,13 +34,15 @@ ORDER = [
     ("estimation",),
     ("prediction",),
     ("allocation",),
+    ("sweep",),
     ("plots",),
     ("cli",),
+    ("__main__",),
 ]
 RANK = {unit: rank for rank, units in enumerate(ORDER) for unit in units}
 # Methods that only pass on to a function below: they import it when they are called.
 UPWARDS = {("posterior", "storage"), ("posterior", "arviz_tree")}
-MAY_INFER = {"inference", "fitting", "estimation"}
+MAY_INFER = {"inference", "fitting", "estimation", "sweep"}
 
 SOURCES = {
     path.relative_to(ROOT).with_suffix("").as_posix(): ast.parse(path.read_text("utf-8"))

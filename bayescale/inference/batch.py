@@ -16,7 +16,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import PartitionSpec
+from jax.sharding import AxisType, PartitionSpec
 
 from bayescale.diagnostics import DIVERGENT_SHARE_FAILED, RHAT_SHORT, Convergence, convergence
 from bayescale.inference.geometry import Whitening, prior_points
@@ -281,7 +281,7 @@ def over_devices(
     one = partial(function, spec, *static)
     if jax.device_count() == 1:
         return one(*arguments)
-    mesh = jax.make_mesh((jax.device_count(),), ("sets",))
+    mesh = jax.make_mesh((jax.device_count(),), ("sets",), axis_types=(AxisType.Auto,))
     share = PartitionSpec("sets")
     return jax.shard_map(one, mesh=mesh, in_specs=share, out_specs=share, check_vma=False)(
         *arguments

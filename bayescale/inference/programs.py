@@ -76,8 +76,8 @@ def programs(*requests: Request, bits: int = 64) -> list[Callable[..., Any]]:
             lowered = []
             for i in missing:  # tracing holds Python's lock, so it is done in turn
                 with jax.enable_x64(bits == 64):
-                    exported = _exported(*requests[i][:2], shapes[i], keys[i])
-                lowered.append(pool.submit(_compile, exported, shapes[i], bits))
+                    function = _traced(*requests[i][:2], shapes[i], keys[i])
+                lowered.append(pool.submit(_compile, function, shapes[i], bits))
             for i, result in zip(missing, lowered, strict=True):
                 _programs[keys[i]] = result.result()
     return [_programs[key] for key in keys]
@@ -93,21 +93,27 @@ def _key(function: Callable[..., Any], static: tuple[Any, ...], shapes: Any) -> 
     return function.__module__, function.__qualname__, static, tree, signature
 
 
-def _compile(exported: jax.export.Exported, shapes: Any, bits: int) -> Callable[..., Any]:
+def _compile(function: Callable[..., Any], shapes: Any, bits: int) -> Callable[..., Any]:
     with jax.enable_x64(bits == 64):  # the setting belongs to a thread
-        return jax.jit(exported.call).lower(*shapes).compile()
+        return jax.jit(function).lower(*shapes).compile()
 
 
-def _exported(function: Callable[..., Any], static: tuple, shapes: tuple, key: Any) -> Any:
-    """Trace the function, or read what an earlier process traced."""
+def _traced(function: Callable[..., Any], static: tuple, shapes: tuple, key: Any) -> Any:
+    """Trace the function, or read what an earlier process traced, and return it to be called."""
+
+    def bound(*arguments: Any) -> Any:
+        return function(*static, *arguments)
+
+    if jax.device_count() > 1:  # a trace for several devices could be called on as many only
+        return bound
     path = _exported_path(static[0], key)
     if path is not None and path.is_file():
-        return jax.export.deserialize(bytearray(path.read_bytes()))
-    traced = jax.export.export(jax.jit(lambda *arguments: function(*static, *arguments)))(*shapes)
+        return jax.export.deserialize(bytearray(path.read_bytes())).call
+    traced = jax.export.export(jax.jit(bound))(*shapes)
     if path is not None:
         with contextlib.suppress(OSError):  # a full disk costs the next process some seconds only
             write_atomically(path, bytes(traced.serialize()))
-    return traced
+    return traced.call
 
 
 def _exported_path(spec: ModelSpec, key: Any) -> Path | None:

@@ -1,0 +1,5 @@
+"""``python -m bayescale``: the command line."""
+
+from bayescale.cli import main
+
+main()
