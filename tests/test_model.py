@@ -279,6 +279,18 @@ def test_specs_are_values():
     assert [c.name for c in one.coordinates][-2:] == ["sigma", "nu"]
 
 
+@every_model
+def test_unbounded_vectors_are_in_the_order_of_the_coordinates(law, noise):
+    spec, reference = model_spec(law, noise), reference_of(RUNS, law.inputs)
+    many = points(spec, law)
+    u = spec.unconstrain(many, reference)
+    assert u.shape == (POINTS, len(spec.coordinates))
+    for i, c in enumerate(spec.coordinates):
+        moved = spec.constrain(u[0] + np.eye(len(u[0]))[i], reference)
+        for name, values in many.items():
+            assert np.isclose(moved[name], values[0], rtol=1e-12) == (name != c.name)
+
+
 def test_bad_priors_are_refused():
     message = r"priors: 'k' is not a coordinate of chinchilla with gaussian noise. Coordinates are "
     with pytest.raises(InputError, match=message + "L_opt, share_E, M_opt, alpha, beta, sigma"):
