@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from bayescale.convergence import ess_bulk, ess_tail, rhat
+from bayescale.convergence import statistics
 from bayescale.model import ModelSpec
 from bayescale.priors import Prior
 from bayescale.runs import Runs
@@ -127,16 +127,10 @@ class Convergence:
 
 def convergence(coordinates: Mapping[str, np.ndarray]) -> Convergence:
     """Return how well the chains mix, from draws with axes (chains, draws)."""
-
-    def each(statistic: Callable[[np.ndarray], float]) -> dict[str, float]:
-        return {name: statistic(np.asarray(draws, float)) for name, draws in coordinates.items()}
-
-    return Convergence(
-        rhat=each(rhat),
-        ess_bulk=each(ess_bulk),
-        ess_tail=each(ess_tail),
-        chains=len(next(iter(coordinates.values()))),
-    )
+    names = list(coordinates)
+    found = statistics(np.stack([np.asarray(coordinates[name], float) for name in names]))
+    rhat, bulk, tail = (dict(zip(names, values.tolist(), strict=True)) for values in found)
+    return Convergence(rhat, bulk, tail, chains=len(next(iter(coordinates.values()))))
 
 
 ORDER = {"failed": 0, "warn": 1, "note": 2}
