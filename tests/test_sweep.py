@@ -311,6 +311,7 @@ def test_bad_requests():
         fit_many(sets, **QUICK).draws("set 0")
 
 
+@pytest.mark.nightly
 def test_several_devices_give_the_same_numbers(table_file, tmp_path):
     tables = []
     for devices in (1, 2):
