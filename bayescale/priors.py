@@ -34,7 +34,7 @@ SMALLEST = 1e-37
 
 def softplus(u: Any) -> Any:
     """Return ln(1 + e^u); few operations, since every coordinate compiles it."""
-    size = jnp.abs(u)  # whose derivative at 0 is 0, which makes that of the whole right
+    size = jnp.abs(u)  # in both terms, so that its derivative at 0, whatever it is, cancels
     return 0.5 * (u + size) + jnp.log1p(jnp.exp(-size))
 
 
@@ -123,11 +123,13 @@ class LogNormal(Prior):
         """Log of the mass between the bounds of a log-normal variable with this centre."""
         assert self.low is not None
         assert self.high is not None
-        low, high = ((math.log(end) - centre) / self.sd_log for end in (self.low, self.high))
         if self.relative_to:  # the centre is an argument of the program
-            from jax.scipy.special import ndtr as jax_ndtr
+            from jax.scipy.special import log_ndtr as jax_log_ndtr
 
-            return jnp.log(jax_ndtr(high) - jax_ndtr(low))
+            low, high = ((math.log(end) - centre) / self.sd_log for end in (self.low, self.high))
+            inner = jax_log_ndtr(jnp.where(low < 0, high, -low))
+            outer = jax_log_ndtr(jnp.where(low < 0, low, -high))
+            return inner + jnp.log1p(-jnp.exp(outer - inner))
         low, high = (math.log(end / self.median) / self.sd_log for end in (self.low, self.high))
         # from whichever tail keeps its digits
         ends = (low, high) if low < 0 else (-high, -low)
@@ -143,11 +145,15 @@ class LogNormal(Prior):
     def quantile(self, mass: ArrayLike, reference: Reference) -> Floats:
         """Return the values below which this prior mass lies."""
         centre = np.log(self.centre(reference))
-        low, high = 0.0, 1.0
         if self.low is not None and self.high is not None:
-            low = ndtr((math.log(self.low) - centre) / self.sd_log)
-            high = ndtr((math.log(self.high) - centre) / self.sd_log)
-        return np.exp(centre + self.sd_log * ndtri(low + np.asarray(mass) * (high - low)))
+            ends = [(math.log(end) - centre) / self.sd_log for end in (self.low, self.high)]
+            above = ends[0] > 0  # the upper tail keeps its digits as a lower one
+            low = ndtr(np.where(above, -ends[1], ends[0]))
+            high = ndtr(np.where(above, -ends[0], ends[1]))
+            below = np.where(above, 1 - np.asarray(mass), mass)
+            place = ndtri(low + below * (high - low))
+            return np.exp(centre + self.sd_log * np.where(above, -place, place))
+        return np.exp(centre + self.sd_log * ndtri(np.asarray(mass)))
 
     def centre(self, reference: Reference) -> Any:
         """Return the median (before truncation)."""

@@ -233,3 +233,16 @@ def test_every_prior_class_of_the_noise_models_is_tried():
     declared = [c for noise in NOISES.values() for c in noise.coordinates]
     assert all(isinstance(c, Coordinate) for c in declared)
     assert {type(c.prior) for c in declared} <= {type(prior) for prior in PRIORS}
+
+
+def test_bounds_far_above_the_centre_keep_their_digits():
+    """As far above it as others are below: the mirror image has the same densities."""
+    above = LogNormal(1.0, 0.1, low=2.3, high=3.0, relative_to="low_loss")
+    below = LogNormal(1.0, 0.1, low=1 / 3.0, high=1 / 2.3, relative_to="low_loss")
+    reference = {"low_loss": 1.0}
+    u = np.linspace(-3, 3, 7)
+    density = [np.asarray(p.from_unbounded(v, reference)[1]) for p, v in ((above, u), (below, -u))]
+    assert np.isfinite(density[0]).all()
+    np.testing.assert_allclose(density[0], density[1], rtol=1e-10)
+    quantiles = above.quantile(MASSES, reference)
+    np.testing.assert_allclose(quantiles, 1 / below.quantile(1 - MASSES, reference), rtol=1e-9)
