@@ -232,6 +232,7 @@ def command(table, folder, *options):
     ]  # fmt: skip
 
 
+@pytest.mark.nightly
 def test_a_killed_sweep_goes_on_and_ends_the_same(table_file, tmp_path):
     whole = subprocess.run(command(table_file, tmp_path / "whole"), capture_output=True, text=True)
     assert whole.returncode == 0, whole.stderr
