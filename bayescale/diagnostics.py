@@ -205,11 +205,11 @@ def judge_weights(k: float, ess: float, limit: float) -> list[Verdict]:
     """
     verdicts = []
     if not k < limit:
-        bad = "failed" if not k <= 1 else "warn"
+        bad: Severity = "failed" if not k <= 1 else "warn"
         verdicts.append(
             Verdict(
                 "pareto-k",
-                bad,  # type: ignore[arg-type]
+                bad,
                 f"Pareto k is {k:.2f}, above {limit:.2f}: the proposal misses a tail of the posterior.",
                 "Sample with --method nuts or auto.",
             )
