@@ -17,18 +17,23 @@ if TYPE_CHECKING:
     from bayescale.estimation import PointEstimate, point_estimate
     from bayescale.fitting import fit
     from bayescale.intervals import Interval
+    from bayescale.leaving_out import Influence, influence
     from bayescale.posterior import Posterior
     from bayescale.prediction import Prediction, predict
+    from bayescale.resampling import Bootstrap, bootstrap
     from bayescale.runs import Runs
+    from bayescale.simulation import Simulation, simulate
     from bayescale.storage import load
     from bayescale.sweep.many import ManyFits, fit_many
 
 _HOMES = {
     "Allocation": "allocation",
     "BayescaleError": "errors",
+    "Bootstrap": "resampling",
     "DesignError": "errors",
     "Diagnostics": "diagnostics",
     "FailedFitError": "errors",
+    "Influence": "leaving_out",
     "InputError": "errors",
     "Interval": "intervals",
     "ManyFits": "sweep.many",
@@ -36,22 +41,28 @@ _HOMES = {
     "Posterior": "posterior",
     "Prediction": "prediction",
     "Runs": "runs",
+    "Simulation": "simulation",
     "Verdict": "diagnostics",
     "allocate": "allocation",
+    "bootstrap": "resampling",
     "fit": "fitting",
     "fit_many": "sweep.many",
+    "influence": "leaving_out",
     "load": "storage",
     "point_estimate": "estimation",
     "predict": "prediction",
+    "simulate": "simulation",
 }
 _MODULES = ("datasets", "laws", "plots", "priors", "units")
 
 __all__ = [
     "Allocation",
     "BayescaleError",
+    "Bootstrap",
     "DesignError",
     "Diagnostics",
     "FailedFitError",
+    "Influence",
     "InputError",
     "Interval",
     "ManyFits",
@@ -59,17 +70,21 @@ __all__ = [
     "Posterior",
     "Prediction",
     "Runs",
+    "Simulation",
     "Verdict",
     "allocate",
+    "bootstrap",
     "datasets",
     "fit",
     "fit_many",
+    "influence",
     "laws",
     "load",
     "plots",
     "point_estimate",
     "predict",
     "priors",
+    "simulate",
     "units",
 ]
 

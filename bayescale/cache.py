@@ -1,4 +1,4 @@
-"""The private folder for compiled programs.
+"""The private folder for compiled programs, and files that are written whole.
 
 Whoever can write to a compilation cache can run code as its user, so the folder belongs to the user
 alone: mode 0700, and it is not used if anybody else owns it or may write to it.
@@ -55,8 +55,16 @@ def write_atomically(path: Path, content: bytes) -> None:
             part.flush()
             os.fsync(part.fileno())
             part.close()
+            os.chmod(part.name, default_mode())
             os.replace(part.name, path)
         except BaseException:
             part.close()
             Path(part.name).unlink(missing_ok=True)
             raise
+
+
+def default_mode() -> int:
+    """Permissions of a new file, by the user's umask; temporary files are made without it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale import priors as prior_types
+from bayescale.cache import default_mode
 from bayescale.errors import InputError, Problem
 from bayescale.laws import LAWS, Law, get_law
 from bayescale.model import model_spec
@@ -52,17 +53,11 @@ def _write(tree: xarray.DataTree, path: Path) -> None:
         tree.to_netcdf(part, engine="h5netcdf")
         with open(part, "rb+") as file:
             os.fsync(file.fileno())
-        os.chmod(part, 0o666 & ~_umask())
+        os.chmod(part, default_mode())
         os.replace(part, path)
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:

@@ -34,7 +34,9 @@ ORDER = [
     ("estimation",),
     ("prediction",),
     ("allocation",),
+    ("simulation",),
     ("sweep",),
+    ("resampling", "leaving_out"),
     ("plots",),
     ("cli",),
     ("__main__",),
@@ -42,7 +44,7 @@ ORDER = [
 RANK = {unit: rank for rank, units in enumerate(ORDER) for unit in units}
 # Methods that only pass on to a function below: they import it when they are called.
 UPWARDS = {("posterior", "storage"), ("posterior", "arviz_tree")}
-MAY_INFER = {"inference", "fitting", "estimation", "sweep"}
+MAY_INFER = {"inference", "fitting", "estimation", "sweep", "resampling", "leaving_out"}
 
 SOURCES = {
     path.relative_to(ROOT).with_suffix("").as_posix(): ast.parse(path.read_text("utf-8"))

@@ -17,6 +17,7 @@ from bayescale import InputError, Runs, fit_many
 from bayescale.inference.importance import importance_sample
 from bayescale.laws import Chinchilla
 from bayescale.sweep.directory import Directory
+from bayescale.sweep.pace import Estimate, Pace
 from bayescale.sweep.quantities import resample, summarise
 from conftest import simulate
 
@@ -306,10 +307,36 @@ def test_bad_requests():
         fit_many(sets, method="vi")
     with pytest.raises(InputError, match=r"a chunk of 100000000 data sets of 32 rows needs about"):
         fit_many(sets, sets=100_000_000)
+    with pytest.raises(InputError, match=r"executor: 'slurm' is not an executor. Use local or ray"):
+        fit_many(sets, executor="slurm")
+    with pytest.raises(InputError, match=r"per_chunk: it is {'GPU': 1}, and the executor is local"):
+        fit_many(sets, per_chunk={"GPU": 1})
     with pytest.raises(InputError, match="there are no data sets"):
         fit_many({})
     with pytest.raises(InputError, match=r"there are no draws of 'set 0' in memory"):
         fit_many(sets, **QUICK).draws("set 0")
+
+
+def test_the_pace_of_the_first_chunks_tells_time_and_disk(monkeypatch, tmp_path):
+    clock, said = iter(np.arange(0.0, 1000, 3)), []
+    monkeypatch.setattr("bayescale.sweep.pace.time.perf_counter", lambda: next(clock))
+    pace = Pace([2.0] * 100, workers=2, announce=said.append, folder=tmp_path)
+    for _ in range(20):
+        pace.step(2.0, written=1000, sets=640)
+    # 4 of the first 6 chunks took 3 s each, and 94 are left; results are written twice.
+    assert said == [Estimate(640, 94 * 3.0, 2 * 1000 * 100)]
+    assert str(said[0]) == "640 data sets: about 5 min from now, 200 kB of results"
+    big = Pace([2.0] * 100, workers=2, announce=None, folder=tmp_path)
+    for _ in range(5):
+        big.step(2.0, written=10**15, sets=640)
+    with pytest.raises(
+        InputError, match=r"the results will need about .* TB more, and .* are free"
+    ):
+        big.step(2.0, written=10**15, sets=640)
+    short = Pace([2.0] * 8, workers=2, announce=said.append, folder=None)
+    for _ in range(8):
+        short.step(2.0, written=0, sets=8)
+    assert len(said) == 1
 
 
 @pytest.mark.nightly

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from bayescale.cli import allocate, demo, describe, fit, laws, predict, sweep
+from bayescale.cli import allocate, demo, describe, fit, laws, predict, simulate, sweep
 from bayescale.cli.output import clean
 from bayescale.errors import BayescaleError, FailedFitError
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, describe, fit, predict, allocate, sweep, laws):
+for command in (demo, describe, fit, predict, allocate, sweep, simulate, laws):
     app.command(name=command.NAME, epilog=command.EXAMPLE)(command.run)
 
 

@@ -108,6 +108,20 @@ def parse_numbers(option: str, items: list[str] | None) -> list[float] | None:
     return numbers
 
 
+def parse_values(option: str, items: list[str] | None) -> dict[str, float] | None:
+    """Read ``NAME=NUMBER`` that are given one by one or with commas."""
+    if not items:
+        return None
+    values: dict[str, float] = {}
+    for item in parse_names(items):
+        name, equals, number = (part.strip() for part in item.partition("="))
+        if not equals or not name or name in values:
+            what = f"{name!r} stands twice" if name in values else f"{item!r} is not NAME=NUMBER"
+            raise InputError(Problem(option, what, remedy="write NAME=NUMBER,NAME=NUMBER"))
+        values[name] = (parse_numbers(option, [number]) or [0.0])[0]
+    return values
+
+
 def parse_failed(items: list[str] | None) -> bool:
     """Whether answers from a failed fit are allowed."""
     names = parse_names(items)

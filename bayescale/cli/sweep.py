@@ -21,6 +21,7 @@ from bayescale.cli.options import (
     parse_columns,
     parse_names,
     parse_numbers,
+    parse_values,
 )
 from bayescale.cli.output import emit, emit_json, note
 from bayescale.errors import InputError, Problem
@@ -75,6 +76,15 @@ def run(
     side_by_side: Annotated[
         int, typer.Option(help="Data sets that a device works on at once; hundreds for a GPU.")
     ] = 1,
+    executor: Annotated[
+        str, typer.Option(help="local (threads of this process) or ray (a Ray cluster).")
+    ] = "local",
+    per_chunk: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=AMOUNT,...", help="What Ray keeps free for a chunk, e.g. GPU=1."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Keep what is finished in DIR.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -111,7 +121,10 @@ def run(
             resume=resume,
             sets=sets,
             side_by_side=side_by_side,
+            executor=executor,
+            per_chunk=parse_values("--per-chunk", per_chunk),
             progress=progress,
+            announce=None if quiet or json else lambda estimate: note(str(estimate)),
         )
     if json:
         emit_json(many.to_json())

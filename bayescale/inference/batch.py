@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 
 from bayescale.diagnostics import DIVERGENT_SHARE_FAILED, RHAT_SHORT, Convergence, convergence
+from bayescale.errors import InputError, Problem
 from bayescale.inference.geometry import Whitening, prior_points
 from bayescale.inference.importance import CALL, ENOUGH, Weighted, densities, importance_sample
 from bayescale.inference.mode import Evaluate, bound, evaluate_points, find_minima
@@ -135,7 +136,18 @@ def fit_chunk(
     -------
     list of BatchFit
         In the order of the names.
+
+    Raises
+    ------
+    InputError
+        The sets of a chunk cannot be shared evenly by the devices.
     """
+    devices = jax.device_count()
+    if settings.sets % devices:
+        raise InputError(
+            Problem("sets", f"{settings.sets} data sets in a chunk are no multiple of {devices} devices",
+                    "each device works on its own share", f"give a multiple of {devices}")
+        )  # fmt: skip
     with jax.enable_x64(True):
         return _Chunk(spec, settings, names, data).fits()
 

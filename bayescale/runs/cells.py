@@ -16,6 +16,8 @@ from bayescale.errors import Problem, shown
 from bayescale.runs.files import Table
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_COLUMN = re.compile(rf"{_NUMBER.pattern}(\n{_NUMBER.pattern})*+", re.ASCII)
+BLOCK = 512  # cells that are read at once where all are plain numbers
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "infinity": math.inf}
 _MISSING = {"", "na", "n/a", "none", "null", "-"}
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}([,_ ]\d{3})+(\.\d+)?", re.ASCII)
@@ -150,8 +152,9 @@ def to_floats(
         values = _as_float64(cells)
         parsed = np.ones(len(cells), bool)
     else:
-        parsed = np.zeros(len(cells), bool)
-        for i, cell in enumerate(cells):
+        values, parsed = _plain_numbers(cells)
+        for i in np.flatnonzero(~parsed).tolist():
+            cell = cells[i]
             try:
                 values[i] = parse_number(cell)
                 parsed[i] = True
@@ -171,6 +174,18 @@ def to_floats(
         else:
             problem(i, f"the value is {values[i]:g}", sign, _correct_or_drop(column, lowest))
     return values, sorted(problems, key=lambda pair: pair[0])
+
+
+def _plain_numbers(cells: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The numbers of the blocks of cells that are plain numbers throughout, and which cells those are."""
+    values, parsed = np.full(len(cells), np.nan), np.zeros(len(cells), bool)
+    for start in range(0, len(cells), BLOCK):
+        block = list(cells[start : start + BLOCK])
+        plain = all(type(cell) is str for cell in block)
+        if plain and _COLUMN.fullmatch("\n".join(block)):
+            values[start : start + BLOCK] = list(map(float, block))
+            parsed[start : start + BLOCK] = True
+    return values, parsed
 
 
 def _fill_or_drop(column: str, condition: str) -> str:

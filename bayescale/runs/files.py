@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bayescale.errors import InputError, Problem, shown
+from bayescale.runs.text import check_header, read_delimited, read_text
 
 MAX_BYTES = 1_000_000_000
 MAX_ROWS = 10_000_000
@@ -28,7 +27,7 @@ class Table:
     Parameters
     ----------
     columns
-        Name to cells: text from a CSV file, Python values from JSON, arrays from a data frame.
+        Name to cells: arrays of text from a CSV file, Python values from JSON, arrays from a data frame.
     source
         What to call the table in messages.
     place
@@ -76,8 +75,8 @@ def _read_file(path: Path) -> Table:
     if path.stat().st_size > MAX_BYTES:
         raise InputError(Problem(str(path), f"the file is larger than {MAX_BYTES:,} bytes"))
     readers = {
-        ".csv": _read_delimited(","),
-        ".tsv": _read_delimited("\t"),
+        ".csv": _read_csv,
+        ".tsv": _read_tsv,
         ".json": _read_json,
         ".jsonl": _read_jsonl,
         ".parquet": _read_parquet,
@@ -91,88 +90,17 @@ def _read_file(path: Path) -> Table:
     return reader(path)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        what = f"byte 0x{error.object[error.start]:02x} is not UTF-8 text"
-        raise InputError(
-            Problem(f"{path}, line {line}", what, remedy="save the file as UTF-8")
-        ) from None
+def _read_csv(path: Path) -> Table:
+    return _read_separated(path, ",")
 
 
-def _read_delimited(delimiter: str) -> Callable[[Path], Table]:
-    def read(path: Path) -> Table:
-        rows, lines, problems = [], [], []
-        header: list[str] | None = None
-        for line, row in _delimited_rows(path, delimiter):
-            if not any(cell.strip() for cell in row):
-                continue
-            if header is None:
-                header = [cell.strip() for cell in row]
-                _check_header(header, f"{path}, line {line}")
-                _check_separator(header, f"{path}, line {line}")
-            elif len(row) != len(header):
-                problems.append(
-                    Problem(f"{path}, line {line}",
-                            f"the row has {_cells(len(row))} and the header {_cells(len(header))}",
-                            remedy="quote cells that contain the separator, or fill the row")
-                )  # fmt: skip
-            else:
-                rows.append(row)
-                lines.append(line)
-            if len(rows) > MAX_ROWS:
-                raise InputError(Problem(str(path), f"more than {MAX_ROWS:,} rows"))
-        if problems:
-            raise InputError(problems)
-        if header is None:
-            raise InputError(
-                Problem(str(path), "the file is empty", remedy="give a header and a row a run")
-            )
-        cells = list(zip(*rows, strict=True)) if rows else [()] * len(header)
-        columns = dict(zip(header, cells, strict=True))
-        return Table(columns, str(path), lambda i: f"line {lines[i]}")
-
-    return read
+def _read_tsv(path: Path) -> Table:
+    return _read_separated(path, "\t")
 
 
-def _delimited_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row and the line on which it begins; an open quotation mark swallows no rows."""
-    reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter=delimiter, strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise InputError(
-                Problem(f"{path}, line {line}", f"the row cannot be read: {error}",
-                        remedy="close each quotation mark, and write one inside a cell twice")
-            ) from None  # fmt: skip
-        yield line, row
-
-
-def _cells(count: int) -> str:
-    return f"{count} cell" if count == 1 else f"{count} cells"
-
-
-def _check_separator(header: list[str], where: str) -> None:
-    if len(header) == 1 and any(mark in header[0] for mark in ",;|\t"):
-        raise InputError(
-            Problem(where, f"the whole header is one cell, {header[0]!r}",
-                    remedy="separate cells by commas in a .csv file, by tabs in a .tsv file")
-        )  # fmt: skip
-
-
-def _check_header(header: list[str], where: str) -> None:
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
-        raise InputError(
-            Problem(where, f"the header names {', '.join(map(repr, repeated))} more than once",
-                    remedy="rename or remove one of the columns")
-        )  # fmt: skip
+def _read_separated(path: Path, separator: str) -> Table:
+    columns, lines = read_delimited(path, separator, MAX_ROWS)
+    return Table(columns, str(path), lambda i: f"line {lines[i]}")
 
 
 class _RepeatedKeyError(ValueError):
@@ -205,7 +133,7 @@ def _parse_json(text: str, source: str, line: int | None = None) -> Any:
 
 
 def _read_json(path: Path) -> Table:
-    data = _parse_json(_text(path), str(path))
+    data = _parse_json(read_text(path), str(path))
     if isinstance(data, dict) and all(isinstance(column, list) for column in data.values()):
         return _from_mapping(data, str(path), first=1)
     if isinstance(data, list):
@@ -219,7 +147,7 @@ def _read_json(path: Path) -> Table:
 def _read_jsonl(path: Path) -> Table:
     records, lines = [], []
     problems: list[Problem] = []
-    for number, line in enumerate(_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -268,7 +196,7 @@ def _from_mapping(columns: Mapping[Any, Any], source: str = "runs", first: int =
     if not columns:
         remedy = 'give columns such as {"params": [1e8], "tokens": [2e9], "loss": [3.1]}'
         raise InputError(Problem(source, "the table has no columns", remedy=remedy))
-    _check_header(list(map(str, columns)), source)
+    check_header(list(map(str, columns)), source)
     cells = {str(name): _one_dimensional(f"{source}, column {str(name)!r}", column)
              for name, column in columns.items()}  # fmt: skip
     lengths = {name: len(column) for name, column in cells.items()}
@@ -312,7 +240,7 @@ def _from_frame(frame: Any, source: str = "runs", first: int = 0) -> Table:
         raise InputError(
             Problem(source, " ".join(str(error).split()), remedy="rename or remove one of them")
         ) from None
-    _check_header([str(s.name) for s in series], source)
+    check_header([str(s.name) for s in series], source)
     columns = {str(s.name): _cells_of_series(s, source) for s in series}
     return Table(columns, source, lambda i: f"row {i + first}")
 

@@ -141,15 +141,17 @@ def _group(
             what = f"there is no column {name!r}{nearest(name, list(columns))}"
             remedy = f"columns are {', '.join(map(repr, columns))}"
             raise InputError(Problem(source, what, "it is to tell the data sets apart", remedy))
-    labels = [[to_text(cell) for cell in columns[name]] for name in by]
-    places: dict[tuple[str, ...], list[int]] = {}
-    for row, values in enumerate(zip(*labels, strict=True)):
-        places.setdefault(values, []).append(row)
+    labels = [map(to_text, columns[name]) for name in by]
+    places: dict[tuple[str, ...], int] = {}
+    codes = np.fromiter(
+        (places.setdefault(values, len(places)) for values in zip(*labels, strict=True)), np.int64
+    )
+    starts = np.cumsum(np.bincount(codes, minlength=len(places)))[:-1]
     return GroupedRuns(
         by=by,
         names=tuple(SEPARATOR.join(map(_escaped, values)) for values in places),
         values=tuple(places),
-        rows=tuple(np.asarray(rows) for rows in places.values()),
+        rows=tuple(np.split(np.argsort(codes, kind="stable"), starts)),
         template=template,
         problems=problems,
     )

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import socket
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,51 +129,59 @@ class Directory:
             return False
         return True
 
-    def write(self, index: int, result: ChunkResult) -> None:
-        """Write a chunk; its draws first, since the rows say that the chunk is done."""
+    def write(self, index: int, result: ChunkResult) -> int:
+        """Write a chunk and return its size in bytes.
+
+        The draws come first, since the rows say that the chunk is done.
+        """
         import pyarrow
         import pyarrow.parquet
 
-        if result.draws:
-            self._write_draws(index, result)
+        size = self._write_draws(index, result) if result.draws else 0
         sink = pyarrow.BufferOutputStream()
         table = pyarrow.table(result.columns)
         pyarrow.parquet.write_table(table, sink, write_page_checksum=True)
+        content = sink.getvalue().to_pybytes()
         try:
-            write_atomically(self._chunk(index), sink.getvalue().to_pybytes())
+            write_atomically(self._chunk(index), content)
         except OSError as error:
             raise InputError(
                 Problem(str(self.path), f"a chunk cannot be written: {error.strerror or error}",
                         "the chunks before it are whole",
                         "make room, or the folder writable, and go on with --resume")
             ) from None  # fmt: skip
+        return size + len(content)
 
-    def _write_draws(self, index: int, result: ChunkResult) -> None:
+    def _write_draws(self, index: int, result: ChunkResult) -> int:
         import xarray
 
         names = [str(name) for name in result.columns["set"]]
         arrays = {name: (("set", "draw"), values) for name, values in result.draws.items()}
         part = self.path / f".draws-{index:06d}.nc"
         xarray.Dataset(arrays, coords={"set": names}).to_netcdf(part, engine="h5netcdf")
-        os.replace(part, self.path / f"draws-{index:06d}.nc")
+        whole = self.path / f"draws-{index:06d}.nc"
+        os.replace(part, whole)
+        return whole.stat().st_size
 
-    def finish(self, chunks: int) -> Path:
-        """Join the chunks into one file, one at a time; return its path."""
+    def finish(self, chunks: int) -> Counter[str]:
+        """Join the chunks into one file, one at a time; return the number of sets by status."""
         import pyarrow.parquet
 
         part, whole = self.path / f".{RESULTS}", self.path / RESULTS
         writer = None
+        counts: Counter[str] = Counter()
         try:
             for index in range(chunks):
                 table = _read(self._chunk(index))
                 if writer is None:
                     writer = pyarrow.parquet.ParquetWriter(part, table.schema)
                 writer.write_table(table)
+                counts.update(table["status"].to_pylist())
         finally:
             if writer is not None:
                 writer.close()
         os.replace(part, whole)
-        return whole
+        return counts
 
 
 def _read(path: Path) -> pyarrow.Table:

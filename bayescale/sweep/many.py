@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -22,22 +15,24 @@ from bayescale.errors import InputError, Problem
 from bayescale.inference.batch import METHODS, BatchSettings, Method
 from bayescale.intervals import DEFAULT_LEVEL, check_level
 from bayescale.laws import Law, get_law
-from bayescale.model import model_spec
+from bayescale.model import ModelSpec, model_spec
 from bayescale.noise import Noise, get_noise
 from bayescale.prediction import positive
 from bayescale.priors import Prior
 from bayescale.runs import group_runs
-from bayescale.sweep.directory import Directory
+from bayescale.sweep.executors import Executor, get_executor
+from bayescale.sweep.pace import Announce
 from bayescale.sweep.quantities import Targets
+from bayescale.sweep.running import Progress, run_chunks
 from bayescale.sweep.sources import Checks, SeparateSets, Sets, TableSets
-from bayescale.sweep.work import STATUSES, ChunkResult, Job, run_chunk
+from bayescale.sweep.work import ChunkResult, Job
+from bayescale.units import FLOPS_PER_PARAMETER_TOKEN
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
 
 SETS = 64  # data sets in a chunk
-Progress = Callable[[int, int], None]  # data sets done, and of how many
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +144,11 @@ def fit_many(
     resume: bool = False,
     sets: int = SETS,
     side_by_side: int = 1,
+    executor: str | Executor = "local",
     workers: int | None = None,
+    per_chunk: Mapping[str, float] | None = None,
     progress: Progress | None = None,
+    announce: Announce | None = None,
 ) -> ManyFits:
     r"""Fit a law to each of many data sets, in chunks that run on all cores and devices.
 
@@ -194,10 +192,17 @@ def fit_many(
     side_by_side
         Searches, blocks of draws and chains that a device works on at once: 1 for a processor,
         hundreds for an accelerator.
+    executor
+        ``"local"``: threads of this process. ``"ray"``: a Ray cluster; it starts itself on one
+        machine, or is the one that ``RAY_ADDRESS`` names. The numbers are the same.
     workers
-        Chunks at work at once; by default the cores divided by the devices.
+        Chunks at work at once in this process; by default the cores divided by the devices.
+    per_chunk
+        What Ray keeps free for each chunk, such as ``{"GPU": 1}``; by default one CPU.
     progress
         Called with the number of data sets that are done, and their total.
+    announce
+        Called once in a long sweep, after its first chunks, with an estimate of time and disk.
 
     Returns
     -------
@@ -232,154 +237,67 @@ def fit_many(
         source = SeparateSets(runs, checks)
     else:
         source = TableSets(group_runs(runs, by, columns, where, loss_unit), checks)
+    where_to = get_executor(executor, workers, per_chunk)
+    job = make_job(spec, where_to, method, seed, level, points, flops, draws, sets, side_by_side)
+    return run_sweep(job, source, where_to, output, resume, progress, announce)
+
+
+def make_job(
+    spec: ModelSpec,
+    executor: Executor,
+    method: Method = "auto",
+    seed: int = 0,
+    level: float = DEFAULT_LEVEL,
+    points: Mapping[str, ArrayLike] | None = None,
+    flops: ArrayLike | None = None,
+    draws: int = 0,
+    sets: int = SETS,
+    side_by_side: int = 1,
+    flops_per_parameter_token: float = FLOPS_PER_PARAMETER_TOKEN,
+) -> Job:
+    """Return what is done with every data set, its settings checked; see `fit_many`.
+
+    Raises
+    ------
+    InputError
+        An unknown method, a number that is not positive, answers that the law cannot give.
+    """
     if method not in METHODS:
         raise InputError(
             Problem("method", f"{method!r} is not a method", remedy=f"use {', '.join(METHODS)}")
         )
-    devices = jax.device_count()
+    for name, value in (("sets", sets), ("side_by_side", side_by_side)):
+        if value < 1:
+            raise InputError(Problem(name, f"it is {value}", remedy="give 1 or more"))
     settings = BatchSettings(
-        method=method, seed=seed, sets=-(-sets // devices) * devices, side_by_side=side_by_side
+        method=method, seed=seed, sets=executor.round_up(sets), side_by_side=side_by_side
     )
     targets = Targets(
         tuple((s, tuple(positive(s, v).tolist())) for s, v in (points or {}).items()),
         () if flops is None else tuple(positive("flops", flops).tolist()),
+        flops_per_parameter_token,
     )
-    job = Job(spec, settings, targets.check(spec), check_level(level), draws)
-    return run_sweep(job, source, output, resume, workers, progress)
+    return Job(spec, settings, targets.check(spec), check_level(level), draws)
 
 
 def run_sweep(
     job: Job,
     source: Sets,
+    executor: Executor,
     output: str | Path | None = None,
     resume: bool = False,
-    workers: int | None = None,
     progress: Progress | None = None,
+    announce: Announce | None = None,
 ) -> ManyFits:
     """Run a job over all data sets of a source; see `fit_many`."""
-    started = time.perf_counter()
-    chunks = plan(source, job.settings.sets)
-    _check_memory(job, source, chunks)
-    if workers is None:
-        workers = max(1, (os.cpu_count() or 1) // jax.device_count())
-    kept: dict[int, ChunkResult] = {}
-    status: Counter[str] = Counter()
     path = None if output is None else Path(output)
-    done = 0
-
-    def work(index: int) -> ChunkResult:
-        rows = chunks[index]
-        prepared = [source.prepare(i) for i in rows]
-        names = [source.names[i] for i in rows]
-        return run_chunk(job, source.by, names, [source.values(i) for i in rows], prepared)
-
-    if path is None:
-        for index, result in _in_threads(work, range(len(chunks)), workers):
-            kept[index] = result
-            done += len(chunks[index])
-            if progress:
-                progress(done, len(source))
-        for result in kept.values():
-            status.update(result.columns["status"])
-    else:
-        directory = Directory(path, manifest(job, source), resume)
-        with directory.locked():
-            left = [i for i in range(len(chunks)) if not directory.done(i)]
-            done = len(source) - sum(len(chunks[i]) for i in left)
-            for index, result in _in_threads(work, left, workers):
-                directory.write(index, result)
-                done += len(chunks[index])
-                if progress:
-                    progress(done, len(source))
-            whole = directory.finish(len(chunks))
-        import pyarrow.parquet
-
-        statuses = pyarrow.parquet.read_table(whole, columns=["status"])
-        status.update(statuses["status"].to_pylist())
+    outcome = run_chunks(job, source, executor, path, resume, progress, announce)
     return ManyFits(
         law=job.spec.law.name,
         noise=job.spec.noise.name,
         level=job.level,
-        status={name: status[name] for name in STATUSES},
-        seconds=time.perf_counter() - started,
+        status=outcome.status,
+        seconds=outcome.seconds,
         path=path,
-        chunks=tuple(kept[i] for i in sorted(kept)),
+        chunks=outcome.chunks,
     )
-
-
-def plan(source: Sets, sets: int) -> list[list[int]]:
-    """Return the indices of the data sets of each chunk; a chunk has one size class."""
-    classes: dict[int, list[int]] = {}
-    for i in range(len(source)):
-        classes.setdefault(source.size(i), []).append(i)
-    return [
-        rows[start : start + sets]
-        for rows in classes.values()
-        for start in range(0, len(rows), sets)
-    ]
-
-
-def manifest(job: Job, source: Sets) -> dict[str, Any]:
-    """Return everything that decides the numbers of a sweep, as plain data."""
-    names = hashlib.sha256("\n".join(source.names).encode()).hexdigest()
-    law = job.spec.law
-    return {
-        "bayescale": version("bayescale"),
-        "law": f"{law.__module__}:{law.__qualname__}",
-        "noise": job.spec.noise.name,
-        "priors": {name: repr(prior) for name, prior in job.spec.priors},
-        "by": list(source.by),
-        "n_sets": len(source),
-        "names": names,
-        "data": source.digest(),
-        "level": job.level,
-        "draws": job.draws,
-        "settings": asdict(job.settings),
-        "targets": asdict(job.targets),
-        "jax": version("jax"),
-    }
-
-
-def _in_threads(
-    work: Callable[[int], ChunkResult], indices: Sequence[int], workers: int
-) -> Iterator[tuple[int, ChunkResult]]:
-    """Work on some chunks at once, and hand each over when it is done; no more than a few wait."""
-    todo = iter(indices)
-    with ThreadPoolExecutor(workers) as pool:
-        running: dict[Future[ChunkResult], int] = {}
-        try:
-            while True:
-                while len(running) < workers + 1 and (index := next(todo, None)) is not None:
-                    running[pool.submit(work, index)] = index
-                if not running:
-                    return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(future), future.result()
-        finally:
-            for future in running:
-                future.cancel()
-
-
-COPIES = 12  # arrays of the size of a block's densities that a device holds at once
-SHARE_OF_MEMORY = 0.5
-
-
-def _check_memory(job: Job, source: Sets, chunks: Sequence[Sequence[int]]) -> None:
-    """Refuse chunks that would not fit into half of the memory of this machine."""
-    from bayescale.inference.importance import BLOCK, DRAWS, MORE
-
-    rows = max((source.size(chunk[0]) for chunk in chunks), default=0)
-    size, settings = len(job.spec.coordinates), job.settings
-    together = min(settings.side_by_side, settings.sets)
-    bytes_needed = 8 * (
-        settings.sets * (1 + MORE) * DRAWS * (size + len(job.targets.names(job.spec))) * 4
-        + settings.sets * rows * 6
-        + together * BLOCK * rows * COPIES
-    )
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if bytes_needed > SHARE_OF_MEMORY * there:
-        raise InputError(
-            Problem("sets", f"a chunk of {settings.sets} data sets of {rows} rows needs about "
-                    f"{bytes_needed / 1e9:.0f} GB, and half of the memory is {there / 2e9:.0f} GB",
-                    remedy="give fewer with --sets, or a smaller --side-by-side")
-        )  # fmt: skip

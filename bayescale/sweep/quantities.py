@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from bayescale.errors import InputError, Problem
 from bayescale.inference.batch import BatchFit, over_devices, stack
 from bayescale.inference.programs import programs
+from bayescale.intervals import Interval
 from bayescale.laws import ClosedFormOptimum
 from bayescale.model import Data, ModelSpec
+from bayescale.tables import number
 
 Floats = NDArray[np.float64]
 BLOCK = 800  # draws to one call of the program
@@ -76,6 +78,23 @@ class Targets:
             *(f"loss_{i + 1}" for i in range(counts)),
             *optima,
         )
+
+    def labels(self, spec: ModelSpec) -> dict[str, str]:
+        """Return the name of each quantity and what it is called in a table."""
+        labels = {name: name for name in self.names(spec)}
+        for i in range(len(self.points[0][1]) if self.points else 0):
+            where = ", ".join(f"{s} {number(values[i])}" for s, values in self.points)
+            labels[f"loss_{i + 1}"] = f"loss at {where}"
+        words = {"N_opt": "N", "D_opt": "D", "tokens_per_parameter": "D/N", "loss_opt": "loss"}
+        for i, flops in enumerate(self.flops):
+            labels |= {f"{k}_{i + 1}": f"optimal {w} at {number(flops)}" for k, w in words.items()}
+        return labels
+
+    def answers(self, spec: ModelSpec) -> tuple[str, ...]:
+        """Return what decides: the answers that were asked for, else the parameters of the law."""
+        names = self.names(spec)
+        asked = [n for n in names if n.startswith(("loss_", "N_opt_", "tokens_per_parameter_"))]
+        return tuple(asked) or tuple(p.name for p in spec.law.parameters())
 
 
 def at_draw(spec: ModelSpec, targets: Targets, u: Any, reference: Mapping[str, Any]) -> list[Any]:
@@ -165,6 +184,11 @@ def summarise(values: Floats, weights: Floats, level: float) -> dict[str, Floats
     mean = values @ weights
     sd = np.sqrt((values - mean[:, None]) ** 2 @ weights)
     return {"median": median, "lower": lower, "upper": upper, "mean": mean, "sd": sd}
+
+
+def interval_of(row: Mapping[str, Any], name: str) -> Interval:
+    """Return the interval of a quantity from a row of a sweep."""
+    return Interval(*(row[f"{name}_{s}"] for s in STATISTICS))
 
 
 def resample(weights: Floats, values: Floats, count: int, generator: np.random.Generator) -> Floats:

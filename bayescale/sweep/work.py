@@ -13,7 +13,7 @@ from bayescale.inference.batch import BatchFit, BatchSettings, entropy_of, fit_c
 from bayescale.inference.psis import k_limit
 from bayescale.model import ModelSpec
 from bayescale.sweep.quantities import STATISTICS, Targets, quantities, resample, summarise
-from bayescale.sweep.sources import Prepared
+from bayescale.sweep.sources import Prepared, Sets
 
 FACTS = ("set", "n_runs", "status", "method", "codes", "reason", "k", "ess", "rhat", "divergences")
 STATUSES = ("ok", "warn", "failed", "rejected")
@@ -44,6 +44,28 @@ class ChunkResult:
 
     columns: dict[str, list[Any]]
     draws: dict[str, np.ndarray]
+
+
+def fit_sets(job: Job, source: Sets, rows: Sequence[int]) -> ChunkResult:
+    """Fit the data sets of a source that have these indices: one chunk, or a part of one."""
+    prepared = [source.prepare(i) for i in rows]
+    names = [source.names[i] for i in rows]
+    return run_chunk(job, source.by, names, [source.values(i) for i in rows], prepared)
+
+
+def died(job: Job, source: Sets, i: int, how: str) -> ChunkResult:
+    """Return the row of a data set whose worker died each time that it was tried."""
+    lost = Prepared(None, 0, codes=("worker-died",), reason=f"its worker died each time ({how})")
+    result = run_chunk(job, source.by, [source.names[i]], [source.values(i)], [lost])
+    result.columns["status"] = ["failed"]
+    return result
+
+
+def join(parts: Sequence[ChunkResult]) -> ChunkResult:
+    """Join the rows of the parts of a chunk."""
+    columns = {name: [c for p in parts for c in p.columns[name]] for name in parts[0].columns}
+    draws = {name: np.concatenate([p.draws[name] for p in parts]) for name in parts[0].draws}
+    return ChunkResult(columns, draws)
 
 
 def run_chunk(

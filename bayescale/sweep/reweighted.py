@@ -1,0 +1,170 @@
+"""One table of runs many times, its runs counted differently: resampled, or some of them left out."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayescale.errors import InputError, Problem
+from bayescale.model import size_class
+from bayescale.runs import Runs
+from bayescale.runs.roles import LABEL_ROLES
+from bayescale.sweep.sources import Checks, Prepared, Sets
+from bayescale.tables import number
+
+Ints = NDArray[np.intp]
+ALL_RUNS = "all runs"
+
+
+class Counts(ABC):
+    """How often each run of a table counts in each of its variants; the first one has all runs."""
+
+    names: Sequence[str]
+
+    @abstractmethod
+    def of(self, i: int) -> Ints:
+        """Return the counts of one variant, shape (runs,)."""
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Runs that belong together.
+
+    Parameters
+    ----------
+    names
+        Name of each cluster.
+    codes
+        Index of the cluster of each run, shape (runs,).
+    """
+
+    names: tuple[str, ...]
+    codes: Ints
+
+    @classmethod
+    def of(cls, runs: Runs, by: str | None) -> Clusters:
+        """Return the clusters of runs that share a label or an input; each run alone without one.
+
+        Raises
+        ------
+        InputError
+            The runs have no such label or input, or all share it.
+        """
+        if by is None:
+            alone = runs.places or [f"run {i}" for i in range(len(runs))]
+            return cls(tuple(alone), np.arange(len(runs)))
+        if by in runs.labels:
+            values = runs.labels[by].tolist()
+        elif by in runs.inputs:
+            values = [number(v) for v in runs.inputs[by].tolist()]
+        else:
+            there = [*runs.labels, *runs.inputs]
+            raise InputError(
+                Problem("by", f"the runs have no label or input {by!r}",
+                        remedy=f"use one of {', '.join(there)}, or name a column as a label with "
+                        f"--columns group=COLUMN ({', '.join(LABEL_ROLES)} are labels)")
+            )  # fmt: skip
+        names = tuple(dict.fromkeys(values))
+        if len(names) < 2:
+            raise InputError(
+                Problem("by", f"all runs have the same {by}", "nothing can be left out or resampled",
+                        "choose something that differs between runs")
+            )  # fmt: skip
+        places = {name: i for i, name in enumerate(names)}
+        return cls(tuple(f"{by} {name}" for name in names), np.array([places[v] for v in values]))
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled(Counts):
+    """All runs, and bootstrap samples of clusters, with replacement, as many as there are."""
+
+    clusters: Clusters
+    samples: int
+    seed: int
+
+    @property
+    def names(self) -> Sequence[str]:  # type: ignore[override]
+        """Names of the variants."""
+        return [ALL_RUNS, *(f"sample {i}" for i in range(1, self.samples + 1))]
+
+    def of(self, i: int) -> Ints:
+        """Return the counts of one variant; each sample has its own random stream."""
+        codes, count = self.clusters.codes, len(self.clusters.names)
+        if i == 0:
+            return np.ones(len(codes), np.intp)
+        generator = np.random.default_rng([self.seed, i])
+        return np.bincount(generator.integers(0, count, count), minlength=count)[codes]
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOut(Counts):
+    """All runs, and all but each cluster in turn."""
+
+    clusters: Clusters
+
+    @property
+    def names(self) -> Sequence[str]:  # type: ignore[override]
+        """Names of the variants."""
+        return [ALL_RUNS, *(f"without {name}" for name in self.clusters.names)]
+
+    def of(self, i: int) -> Ints:
+        """Return the counts of one variant."""
+        return (self.clusters.codes != i - 1).astype(np.intp)
+
+
+@dataclass(frozen=True, eq=False)
+class ReweightedSets(Sets):
+    """A table of runs under several counts of its runs.
+
+    Priors and coordinates refer to the whole table, so that variants differ in their runs alone.
+    """
+
+    runs: Runs
+    checks: Checks
+    counts: Counts
+    by: tuple[str, ...] = ("set",)
+
+    @cached_property
+    def names(self) -> Sequence[str]:  # type: ignore[override]
+        """Names of the variants."""
+        return list(self.counts.names)
+
+    @cached_property
+    def whole(self) -> Prepared:
+        """The whole table, ready to be fitted."""
+        return self.checks.prepare(lambda: self.runs)
+
+    def values(self, i: int) -> tuple[str, ...]:
+        """Return the name of one variant."""
+        return (self.names[i],)
+
+    def size(self, i: int) -> int:
+        """Return the rows to which the table is padded."""
+        return size_class(len(self.runs))
+
+    def prepare(self, i: int) -> Prepared:
+        """Return one variant, ready to be fitted; what it has left must pass the checks."""
+        whole = self.whole
+        if whole.data is None:
+            return whole
+        counts = self.counts.of(i)
+        part = self.checks.prepare(lambda: self.runs.take(counts > 0))
+        if part.data is None:
+            return part
+        weight = np.zeros_like(whole.data.weight)
+        weight[: len(counts)] = counts
+        data = whole.data._replace(weight=weight)
+        return Prepared(data, int(counts.sum()), part.verdicts, part.codes)
+
+    def digest(self) -> str:
+        """Return a hash of the runs and of all counts."""
+        whole = hashlib.sha256(self.runs.data_hash.encode())
+        for i in range(len(self)):
+            whole.update(self.counts.of(i).tobytes())
+        return whole.hexdigest()
