@@ -231,7 +231,7 @@ def influence(
 
     Examples
     --------
-    >>> result = influence("byte-sweep", by="N", flops=1e14)
+    >>> result = influence("byte-sweep", by="N", flops=1e14, method="laplace-is")
     >>> len(result) == len(set(result.runs.N))
     True
     """

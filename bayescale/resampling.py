@@ -224,7 +224,7 @@ def bootstrap(
 
     Examples
     --------
-    >>> result = bootstrap("byte-sweep", samples=20, flops=1e14)
+    >>> result = bootstrap("byte-sweep", samples=9, flops=1e14, method="laplace-is")
     >>> sorted(result.intervals)
     ['bagged', 'bootstrap', 'posterior']
     """

@@ -205,7 +205,9 @@ def test_text_cannot_command_a_terminal(run, tmp_path):
 
 
 def test_help_shows_an_example(run):
-    for command in ("demo", "describe", "fit", "predict", "allocate", "laws"):
+    from bayescale.cli.main import COMMANDS
+
+    for command in (c.NAME for c in COMMANDS):
         code, out, _ = run(command, "--help")
         assert code == 0
         assert f"bayescale {command}" in out.split("Example:")[1]

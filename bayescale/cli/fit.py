@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayescale.cli.options import (
+    AllowChecks,
     Columns,
     Json,
+    LawName,
     Level,
     LossUnit,
+    NoiseName,
+    OneVariable,
     Quiet,
     RunsArgument,
+    Seed,
     TableOption,
     Where,
     parse_names,
@@ -30,23 +35,15 @@ EXAMPLE = "Example:  bayescale fit runs.csv --law chinchilla -o fit.nc --plots f
 
 def run(
     runs: RunsArgument,
-    law: Annotated[
-        str, typer.Option(help="Name of a law (bayescale laws), or module:Class.")
-    ] = "chinchilla",
-    noise: Annotated[str, typer.Option(help="student-t, gaussian or laplace.")] = "student-t",
-    x: Annotated[
-        str | None,
-        typer.Option(help="For a law of one variable: params, tokens, flops or unique_tokens."),
-    ] = None,
+    law: LawName = "chinchilla",
+    noise: NoiseName = "student-t",
+    x: OneVariable = None,
     columns: Columns = None,
     where: Where = None,
     loss_unit: LossUnit = "nats/token",
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(metavar="CHECK", help="Lift a check of the design by its name."),
-    ] = None,
+    allow: AllowChecks = None,
     level: Level = 0.9,
-    seed: Annotated[int, typer.Option(help="Seed: the same seed gives the same draws.")] = 0,
+    seed: Seed = 0,
     chains: Annotated[int, typer.Option(help="Number of chains.")] = 4,
     draws: Annotated[int, typer.Option(help="Draws kept in each chain.")] = 1000,
     warmup: Annotated[int, typer.Option(help="Warm-up draws dropped in each chain.")] = 200,

@@ -11,7 +11,18 @@ import sys
 
 import typer
 
-from bayescale.cli import allocate, demo, describe, fit, laws, predict, simulate, sweep
+from bayescale.cli import (
+    allocate,
+    bootstrap,
+    demo,
+    describe,
+    fit,
+    influence,
+    laws,
+    predict,
+    simulate,
+    sweep,
+)
 from bayescale.cli.output import clean
 from bayescale.errors import BayescaleError, FailedFitError
 
@@ -24,7 +35,10 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, describe, fit, predict, allocate, sweep, simulate, laws):
+COMMANDS = (
+    demo, describe, fit, predict, allocate, sweep, bootstrap, influence, simulate, laws,
+)  # fmt: skip
+for command in COMMANDS:
     app.command(name=command.NAME, epilog=command.EXAMPLE)(command.run)
 
 

@@ -54,6 +54,30 @@ TableOption = Annotated[
     TableForm | None, typer.Option("--table", help="Print the table as it goes into a paper.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no verdicts.")]
+LawName = Annotated[str, typer.Option(help="Name of a law (bayescale laws), or module:Class.")]
+NoiseName = Annotated[str, typer.Option(help="student-t, gaussian or laplace.")]
+OneVariable = Annotated[
+    str | None,
+    typer.Option(help="For a law of one variable: params, tokens, flops or unique_tokens."),
+]
+AllowChecks = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CHECK", help="Lift a check of the design by its name."),
+]
+MethodName = Annotated[str, typer.Option(help="auto, laplace-is or nuts.")]
+Params = Annotated[
+    list[str] | None, typer.Option(metavar="N,...", help="Parameters of runs to predict.")
+]
+Tokens = Annotated[
+    list[str] | None, typer.Option(metavar="D,...", help="Training tokens of runs to predict.")
+]
+Flops = Annotated[
+    list[str] | None, typer.Option(metavar="C,...", help="Budgets to split between N and D.")
+]
+Seed = Annotated[int, typer.Option(help="Seed: the same seed gives the same numbers.")]
+ExecutorName = Annotated[
+    str, typer.Option(help="local (threads of this process) or ray (a Ray cluster).")
+]
 LawClass = Annotated[
     str | None,
     typer.Option(
@@ -106,6 +130,21 @@ def parse_numbers(option: str, items: list[str] | None) -> list[float] | None:
         except NotANumberError as error:
             raise InputError(Problem(option, str(error), remedy=error.remedy)) from None
     return numbers
+
+
+def parse_points(
+    params: list[str] | None, tokens: list[str] | None
+) -> dict[str, list[float]] | None:
+    """Read the points at which losses are wanted; None if there are none."""
+    given = {"N": parse_numbers("--params", params), "D": parse_numbers("--tokens", tokens)}
+    points = {symbol: values for symbol, values in given.items() if values is not None}
+    lengths = {symbol: len(values) for symbol, values in points.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(
+            Problem("--params, --tokens", f"they give {lengths['N']} and {lengths['D']} values",
+                    remedy="give as many of the one as of the other")
+        )  # fmt: skip
+    return points or None
 
 
 def parse_values(option: str, items: list[str] | None) -> dict[str, float] | None:

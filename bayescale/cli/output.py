@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,39 @@ def progress(what: str, quiet: bool) -> Iterator[None]:
 
     with Console(stderr=True).status(escape(what)):
         yield
+
+
+@contextmanager
+def bar(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar with rate and time left, on a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    shown = (
+        TextColumn("fitting"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*shown, console=Console(stderr=True)) as bar:
+        task = bar.add_task("fitting", total=None, rate="")
+
+        def update(done: int, total: int) -> None:
+            speed = bar.tasks[0].speed
+            rate = f"{speed:.0f} a second" if speed else ""
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        yield update
 
 
 def _finite(value: Any) -> Any:

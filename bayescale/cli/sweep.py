@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,19 +9,29 @@ import typer
 
 from bayescale.cli.options import (
     LOSS_UNIT,
+    AllowChecks,
     Columns,
+    ExecutorName,
+    Flops,
     Json,
+    LawName,
     Level,
     LossUnit,
+    MethodName,
+    NoiseName,
+    OneVariable,
+    Params,
     Quiet,
+    Seed,
+    Tokens,
     Where,
     parse_columns,
     parse_names,
     parse_numbers,
+    parse_points,
     parse_values,
 )
-from bayescale.cli.output import emit, emit_json, note
-from bayescale.errors import InputError, Problem
+from bayescale.cli.output import bar, emit, emit_json, note
 
 NAME = "sweep"
 EXAMPLE = "Example:  bayescale sweep runs.csv --by corpus,recipe -o results --flops 1e24"
@@ -42,33 +49,19 @@ def run(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the results.")
     ],
-    law: Annotated[
-        str, typer.Option(help="Name of a law (bayescale laws), or module:Class.")
-    ] = "chinchilla",
-    noise: Annotated[str, typer.Option(help="student-t, gaussian or laplace.")] = "student-t",
-    x: Annotated[
-        str | None,
-        typer.Option(help="For a law of one variable: params, tokens, flops or unique_tokens."),
-    ] = None,
+    law: LawName = "chinchilla",
+    noise: NoiseName = "student-t",
+    x: OneVariable = None,
     columns: Columns = None,
     where: Where = None,
     loss_unit: LossUnit = LOSS_UNIT,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(metavar="CHECK", help="Lift a check of the design by its name."),
-    ] = None,
-    method: Annotated[str, typer.Option(help="auto, laplace-is or nuts.")] = "auto",
-    params: Annotated[
-        list[str] | None, typer.Option(metavar="N,...", help="Parameters of runs to predict.")
-    ] = None,
-    tokens: Annotated[
-        list[str] | None, typer.Option(metavar="D,...", help="Training tokens of runs to predict.")
-    ] = None,
-    flops: Annotated[
-        list[str] | None, typer.Option(metavar="C,...", help="Budgets to split between N and D.")
-    ] = None,
+    allow: AllowChecks = None,
+    method: MethodName = "auto",
+    params: Params = None,
+    tokens: Tokens = None,
+    flops: Flops = None,
     level: Level = 0.9,
-    seed: Annotated[int, typer.Option(help="Seed: the same seed gives the same numbers.")] = 0,
+    seed: Seed = 0,
     draws: Annotated[
         int, typer.Option(help="Draws to keep of each posterior; 0 keeps summaries only.")
     ] = 0,
@@ -76,9 +69,7 @@ def run(
     side_by_side: Annotated[
         int, typer.Option(help="Data sets that a device works on at once; hundreds for a GPU.")
     ] = 1,
-    executor: Annotated[
-        str, typer.Option(help="local (threads of this process) or ray (a Ray cluster).")
-    ] = "local",
+    executor: ExecutorName = "local",
     per_chunk: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,15 +81,8 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Fit a law to each of many data sets, and write a row of summaries for each."""
-    given = {"N": parse_numbers("--params", params), "D": parse_numbers("--tokens", tokens)}
-    points = {symbol: values for symbol, values in given.items() if values is not None}
-    lengths = {symbol: len(values) for symbol, values in points.items()}
-    if len(set(lengths.values())) > 1:
-        raise InputError(
-            Problem("--params, --tokens", f"they give {lengths['N']} and {lengths['D']} values",
-                    remedy="give as many of the one as of the other")
-        )  # fmt: skip
-    with _bar(quiet or json) as progress:
+    points = parse_points(params, tokens)
+    with bar(quiet or json) as progress:
         from bayescale.sweep.many import fit_many
 
         many = fit_many(
@@ -114,7 +98,7 @@ def run(
             method=method,  # type: ignore[arg-type]
             seed=seed,
             level=level,
-            points=points or None,
+            points=points,
             flops=parse_numbers("--flops", flops),
             draws=draws,
             output=output,
@@ -132,36 +116,3 @@ def run(
     emit(repr(many))
     if not quiet and many.status["rejected"] + many.status["failed"]:
         note("the columns status, codes and reason say why a data set was rejected or failed")
-
-
-@contextmanager
-def _bar(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar with rate and time left, on a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    shown = (
-        TextColumn("fitting"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*shown, console=Console(stderr=True)) as bar:
-        task = bar.add_task("fitting", total=None, rate="")
-
-        def update(done: int, total: int) -> None:
-            speed = bar.tasks[0].speed
-            rate = f"{speed:.0f} a second" if speed else ""
-            bar.update(task, completed=done, total=total, rate=rate)
-
-        yield update

@@ -1,0 +1,96 @@
+"""``bayescale influence``: which runs move the answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bayescale.cli.options import (
+    LOSS_UNIT,
+    AllowChecks,
+    Columns,
+    ExecutorName,
+    Flops,
+    Json,
+    LawName,
+    Level,
+    LossUnit,
+    MethodName,
+    NoiseName,
+    OneVariable,
+    Params,
+    Quiet,
+    RunsArgument,
+    Seed,
+    TableOption,
+    Tokens,
+    Where,
+    parse_names,
+    parse_numbers,
+    parse_points,
+    read_runs,
+)
+from bayescale.cli.output import bar, emit, emit_json, emit_table, note
+
+NAME = "influence"
+EXAMPLE = "Example:  bayescale influence runs.csv --flops 1e24"
+
+
+def run(
+    runs: RunsArgument,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            help="Leave out together the runs that share a label (group, seed, run_id) or an input "
+            "(N, D); without it, one run at a time.",
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(help="How many are shown; --json gives all.")] = 10,
+    law: LawName = "chinchilla",
+    noise: NoiseName = "student-t",
+    x: OneVariable = None,
+    columns: Columns = None,
+    where: Where = None,
+    loss_unit: LossUnit = LOSS_UNIT,
+    allow: AllowChecks = None,
+    method: MethodName = "auto",
+    params: Params = None,
+    tokens: Tokens = None,
+    flops: Flops = None,
+    level: Level = 0.9,
+    seed: Seed = 0,
+    executor: ExecutorName = "local",
+    table: TableOption = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit a law without each run or group of runs, and show which ones move the answer."""
+    table_of_runs = read_runs(runs, columns, where, loss_unit)
+    with bar(quiet or json) as progress:
+        from bayescale.leaving_out import influence
+
+        result = influence(
+            table_of_runs,
+            law,
+            noise,
+            by=by,
+            points=parse_points(params, tokens),
+            flops=parse_numbers("--flops", flops),
+            x=x,
+            allow=parse_names(allow),
+            method=method,  # type: ignore[arg-type]
+            seed=seed,
+            level=level,
+            executor=executor,
+            progress=progress,
+            announce=None if quiet or json else lambda estimate: note(str(estimate)),
+        )
+    shown = result.table(top)
+    if json:
+        emit_json(result.to_json())
+    elif table is not None:
+        emit_table(shown, table.value)
+    else:
+        emit(f"{shown.caption}\n{shown.text()}")
