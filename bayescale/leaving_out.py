@@ -267,7 +267,8 @@ def influence(
     def size(one: LeavingOut) -> float:
         return max(np.nan_to_num(abs(one.shifts[name]), nan=np.inf) for name in answers)
 
-    least = np.nanmedian([row["ess"] for row in others])
+    sizes = [row["ess"] for row in others if np.isfinite(row["ess"])]
+    typical = np.median(sizes) if sizes else whole["ess"]
     return Influence(
         law=spec.law.name,
         noise=spec.noise.name,
@@ -278,5 +279,5 @@ def influence(
         left_out=tuple(sorted(left_out, key=size, reverse=True)),
         labels=job.targets.labels(spec),
         answers=answers,
-        monte_carlo_error=float(MEDIAN * np.sqrt(1 / whole["ess"] + 1 / least)),
+        monte_carlo_error=float(MEDIAN * np.sqrt(1 / whole["ess"] + 1 / typical)),
     )
