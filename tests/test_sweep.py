@@ -1,12 +1,14 @@
 """Many fits: right, the same wherever a set stands, and never spoiled by a bad neighbour."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pandas
 import pyarrow.parquet
@@ -17,8 +19,10 @@ from bayescale import InputError, Runs, fit_many
 from bayescale.inference.importance import importance_sample
 from bayescale.laws import Chinchilla
 from bayescale.sweep.directory import Directory
+from bayescale.sweep.executors import Executor
 from bayescale.sweep.pace import Estimate, Pace
-from bayescale.sweep.quantities import resample, summarise
+from bayescale.sweep.quantities import STATISTICS, resample, summarise
+from bayescale.sweep.work import ChunkResult
 from conftest import simulate
 
 QUICK = {"sets": 8}
@@ -353,3 +357,58 @@ def test_several_devices_give_the_same_numbers(table_file, tmp_path):
     assert tables[0].column("status").equals(tables[1].column("status"))
     one, two = (np.asarray(t.column("alpha_mean")) for t in tables)
     np.testing.assert_array_equal(one, two)
+
+
+def test_new_data_sets_of_a_size_class_compile_nothing(fitted, caplog):
+    caplog.set_level(logging.WARNING)
+    with jax.log_compiles(True):
+        fit_many(as_table(many_runs(9, n=26, seed=50)), "lab", seed=4, **QUICK)
+    compiled = [r.getMessage() for r in caplog.records if "compil" in r.getMessage().lower()]
+    assert not compiled
+
+
+class Instant(Executor):
+    """Makes up rows, so that only the bookkeeping of a sweep is left."""
+
+    workers = 1
+
+    def run(self, job, source, chunks, indices):
+        row = {"n_runs": 16, "status": "ok", "method": "laplace-is", "codes": "", "reason": ""}
+        names = [f"{n}_{s}" for n in job.targets.names(job.spec) for s in STATISTICS]
+        for i in indices:
+            assert source.prepare(chunks[i][0]).data is not None
+            columns = {"lab": [source.values(j)[0] for j in chunks[i]]}
+            columns |= {"set": [source.names[j] for j in chunks[i]]}
+            columns |= {name: [value] * len(chunks[i]) for name, value in row.items()}
+            columns |= {name: np.full(len(chunks[i]), float(i)).tolist() for name in names}
+            yield i, ChunkResult(columns, {})
+
+
+MEMORY = """
+import resource, sys
+from bayescale import fit_many
+from test_sweep import Instant
+fit_many(sys.argv[1], "lab", executor=Instant(), output=sys.argv[2], flops=1e23)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.nightly
+def test_memory_does_not_grow_with_the_number_of_sets(tmp_path):
+    one = simulate(n=16, seed=0)
+    lines = [f"{n:.6g},{d:.6g},{loss:.6f}" for n, d, loss in zip(*one.values(), strict=True)]
+    peaks = []
+    for count in (10_000, 100_000):
+        table = tmp_path / f"{count}.csv"
+        with table.open("w") as file:
+            file.write("lab,params,tokens,loss\n")
+            for i in range(count):
+                file.writelines(f"set {i},{line}\n" for line in lines)
+        command = [sys.executable, "-c", MEMORY, table, tmp_path / f"results {count}"]
+        path = {"PYTHONPATH": os.path.dirname(__file__)}
+        done = subprocess.run(
+            command, env=os.environ | path, capture_output=True, text=True, check=True
+        )
+        peaks.append(int(done.stdout) * 1024)
+    # The rows themselves are 40 bytes for each of 1.44 million, and text is 16 a cell while it is read.
+    assert peaks[1] - peaks[0] < 300e6

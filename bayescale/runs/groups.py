@@ -31,8 +31,10 @@ class GroupedRuns:
         Name of each set: its values, joined by ``/``, in the order of their first rows.
     values
         The values themselves, one tuple a set.
-    rows
-        Indices of the rows of each set, in the order of the table.
+    order
+        Indices of the rows, those of a set together, in the order of the table.
+    starts
+        Where each set begins in `order`, and at last their number; shape (sets + 1,).
     template
         All rows, without a check of their cells.
     problems
@@ -42,12 +44,17 @@ class GroupedRuns:
     by: tuple[str, ...]
     names: tuple[str, ...]
     values: tuple[tuple[str, ...], ...]
-    rows: tuple[NDArray[np.intp], ...]
+    order: NDArray[np.int32]
+    starts: NDArray[np.intp]
     template: Runs
     problems: Mapping[int, Problem]
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def rows(self, i: int) -> NDArray[np.int32]:
+        """Return the indices of the rows of one set."""
+        return self.order[self.starts[i] : self.starts[i + 1]]
 
     def runs(self, i: int) -> Runs:
         """Return the runs of one set.
@@ -57,10 +64,11 @@ class GroupedRuns:
         InputError
             All problems of its cells.
         """
-        found = [self.problems[row] for row in self.rows[i].tolist() if row in self.problems]
+        rows = self.rows(i)
+        found = [self.problems[row] for row in rows.tolist() if row in self.problems]
         if found:
             raise InputError(found)
-        return self.template.take(self.rows[i])
+        return self.template.take(rows)
 
 
 def group_runs(
@@ -146,12 +154,13 @@ def _group(
     codes = np.fromiter(
         (places.setdefault(values, len(places)) for values in zip(*labels, strict=True)), np.int64
     )
-    starts = np.cumsum(np.bincount(codes, minlength=len(places)))[:-1]
+    sizes = np.bincount(codes, minlength=len(places))
     return GroupedRuns(
         by=by,
         names=tuple(SEPARATOR.join(map(_escaped, values)) for values in places),
         values=tuple(places),
-        rows=tuple(np.split(np.argsort(codes, kind="stable"), starts)),
+        order=np.argsort(codes, kind="stable").astype(np.int32),
+        starts=np.concatenate([[0], np.cumsum(sizes)]),
         template=template,
         problems=problems,
     )

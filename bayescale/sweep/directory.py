@@ -22,6 +22,7 @@ from bayescale.sweep.work import ChunkResult
 if TYPE_CHECKING:
     import pyarrow
 
+TOGETHER = 100  # chunks that make one group of rows of the joined file
 MANIFEST, RESULTS, LOCK = "sweep.json", "results.parquet", "lock.json"
 
 
@@ -164,15 +165,19 @@ class Directory:
         return whole.stat().st_size
 
     def finish(self, chunks: int) -> Counter[str]:
-        """Join the chunks into one file, one at a time; return the number of sets by status."""
+        """Join the chunks into one file, some at a time; return the number of sets by status.
+
+        Not one at a time: a file keeps notes on each of its groups of rows until it is closed.
+        """
         import pyarrow.parquet
 
         part, whole = self.path / f".{RESULTS}", self.path / RESULTS
         writer = None
         counts: Counter[str] = Counter()
         try:
-            for index in range(chunks):
-                table = _read(self._chunk(index))
+            for start in range(0, chunks, TOGETHER):
+                some = range(start, min(start + TOGETHER, chunks))
+                table = pyarrow.concat_tables([_read(self._chunk(i)) for i in some])
                 if writer is None:
                     writer = pyarrow.parquet.ParquetWriter(part, table.schema)
                 writer.write_table(table)

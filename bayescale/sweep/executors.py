@@ -48,11 +48,12 @@ class Local(Executor):
     Parameters
     ----------
     workers
-        Chunks at work at once; by default the cores divided by the devices.
+        Chunks at work at once; by default the cores divided by the devices, and 2 at least, so that
+        the devices work on one while this process prepares and summarises another.
     """
 
     def __init__(self, workers: int | None = None):
-        self.workers = workers or max(1, (os.cpu_count() or 1) // jax.device_count())
+        self.workers = workers or max(2, (os.cpu_count() or 1) // jax.device_count())
 
     def run(
         self, job: Job, source: Sets, chunks: Sequence[Sequence[int]], indices: Sequence[int]

@@ -196,7 +196,8 @@ def fit_many(
         ``"local"``: threads of this process. ``"ray"``: a Ray cluster; it starts itself on one
         machine, or is the one that ``RAY_ADDRESS`` names. The numbers are the same.
     workers
-        Chunks at work at once in this process; by default the cores divided by the devices.
+        Chunks at work at once in this process; by default the cores divided by the
+        devices, and 2 at least.
     per_chunk
         What Ray keeps free for each chunk, such as ``{"GPU": 1}``; by default one CPU.
     progress

@@ -119,7 +119,7 @@ class TableSets(Sets):
 
     def size(self, i: int) -> int:
         """Return the rows to which one set is padded."""
-        return size_class(len(self.groups.rows[i]))
+        return size_class(len(self.groups.rows(i)))
 
     def prepare(self, i: int) -> Prepared:
         """Return one set, ready to be fitted."""
