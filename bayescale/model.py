@@ -78,7 +78,7 @@ class ModelSpec:
     ) -> np.ndarray:
         """Return the unbounded vectors of coordinates, on a new last axis; in NumPy."""
         columns = [c.prior.to_unbounded(coordinates[c.name], reference) for c in self.coordinates]
-        return np.stack(columns, axis=-1)
+        return np.stack(np.broadcast_arrays(*columns), axis=-1)
 
     def log_likelihood(self, coordinates: Mapping[str, Any], data: Data) -> Any:
         """Return the log density of the log losses, every run counted by its weight."""

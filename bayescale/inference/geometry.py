@@ -54,11 +54,11 @@ def prior_points(spec: ModelSpec, reference: Mapping[str, Any], mass: np.ndarray
         Shape (..., count, p).
     """
     inside = 1e-3 + (1 - 2e-3) * mass
-    values = {
-        c.name: c.prior.quantile(inside[..., i], reference) for i, c in enumerate(spec.coordinates)
-    }
-    for c in spec.coordinates:
-        values[c.name][..., :1] = c.prior.centre(reference)
+    values = {}
+    for i, c in enumerate(spec.coordinates):
+        drawn = c.prior.quantile(inside[..., i], reference)
+        centre = np.broadcast_to(c.prior.centre(reference), (*drawn.shape[:-1], 1))
+        values[c.name] = np.concatenate([centre, drawn[..., 1:]], axis=-1)
     return spec.unconstrain(values, reference)
 
 
