@@ -40,7 +40,7 @@ class Allocation:
         Mass of the intervals.
     intervals
         ``"N"``, ``"D"``, ``"tokens_per_parameter"`` and ``"loss"`` to one `Interval` a budget; the
-        loss is the law's mean at each draw's own optimum.
+        loss is the law's mean, drift included, at each draw's own optimum.
     decades_beyond
         How far the median optimum lies outside the runs, in decades.
     draws
@@ -184,6 +184,8 @@ def allocate(
     closed = isinstance(law, ClosedFormOptimum) and not numeric
     with jax.enable_x64(True):
         N, D, loss = map(np.asarray, _optima(law, budgets, factor, closed))
+    # Drift depends on compute alone: it moves the loss at the optimum, and not where that is.
+    loss = loss * np.exp(posterior.drift_path({"N": budgets / factor, "D": np.ones_like(budgets)}))
     draws = {"N": N, "D": D, "tokens_per_parameter": D / N, "loss": loss}
     points = {"N": np.median(N, axis=0), "D": np.median(D, axis=0)}
     return Allocation(

@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bayescale.posterior import Posterior
+from bayescale.drift import log_compute
+from bayescale.model import prior_draws, span_of
+from bayescale.posterior import PRIOR_DRAWS, Posterior
 
 if TYPE_CHECKING:
     import xarray
@@ -62,17 +64,35 @@ def _predictive(
     def log_loss(law: Any) -> Any:
         return jnp.log(law.loss(inputs))
 
-    def likelihood(law: Any, noise: Any) -> Any:
-        return noise.log_density(observed - log_loss(law), se)
+    def likelihood(law: Any, noise: Any, drift: Any) -> Any:
+        return noise.log_density(observed - log_loss(law) - drift, se)
 
     law, noise = posterior.flat_law(), posterior.flat_noise()
     with jax.enable_x64(True):
-        log_likelihood = np.asarray(jax.jit(jax.vmap(likelihood))(law, noise))
+        every = (posterior.shape[0] * posterior.shape[1], len(observed))
+        drift = np.broadcast_to(posterior.drift_path(inputs, seed), every)
+        log_likelihood = np.asarray(jax.jit(jax.vmap(likelihood))(law, noise, drift))
         means = [np.asarray(jax.jit(jax.vmap(log_loss))(draws)) for draws in (law, prior_law)]
     generator = np.random.default_rng(seed)
     replicated, prior_replicated = (
         mean + jax.tree.map(lambda field: field[:, None], scatter).scatter(generator, se)
-        for mean, scatter in zip(means, (noise, prior_noise), strict=True)
+        for mean, scatter in zip(
+            (means[0] + drift, means[1] + _prior_drift(posterior, inputs, seed)),
+            (noise, prior_noise),
+            strict=True,
+        )
     )
     shape = (*posterior.shape, len(posterior.runs))
     return log_likelihood.reshape(shape), replicated.reshape(shape), prior_replicated
+
+
+def _prior_drift(posterior: Posterior, inputs: dict[str, Any], seed: int) -> Any:
+    """The drift of log loss at the runs, from its prior; the draws that go with `Posterior.prior`."""
+    spec = posterior.spec
+    if spec.drift is None:
+        return 0.0
+    increments = prior_draws(spec, posterior.reference, PRIOR_DRAWS, seed)
+    span = span_of(posterior.runs, spec.law.inputs)
+    generator = np.random.default_rng([seed, 0])
+    with jax.enable_x64(True):
+        return spec.drift.path(increments, log_compute(inputs), span, generator)

@@ -350,7 +350,7 @@ def _prior_dominated(
 ) -> list[Verdict]:
     """Coordinates whose posterior is hardly narrower than their prior."""
     found = []
-    for c in spec.coordinates:
+    for c in spec.beliefs:
         ratio = width_share(coordinates[c.name], c.prior, reference)
         if ratio > PRIOR_SHARE:
             found.append((c, ratio))

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 
 from bayescale.datasets import is_dataset, load_dataset
+from bayescale.drift import RandomWalk, get_drift
 from bayescale.errors import InputError, Problem
 from bayescale.inference.engine import draw_posterior
 from bayescale.inference.nuts import Sampler
@@ -42,6 +43,7 @@ def fit(
     *,
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
+    drift: str | RandomWalk | None = None,
     allow: Collection[str] = (),
     seed: int = 0,
     chains: int = 4,
@@ -70,6 +72,9 @@ def fit(
         For a law of one variable, the column that it is a law of: ``"N"``, ``"D"``, ``"C"``, ``"U"``.
     priors
         Coordinate name to prior, in place of the law's own.
+    drift
+        ``"random-walk"``: log loss may drift from the law with compute, by what the runs show of it
+        and beyond them; or a `bayescale.drift.RandomWalk` of your own. None: the law is right.
     allow
         Names of design checks to lift; recorded in the result.
     seed
@@ -100,7 +105,9 @@ def fit(
     0
     """
     started = time.perf_counter()
-    spec, runs, data, lifted = prepare(runs, law, noise, x=x, priors=priors, allow=allow)
+    spec, runs, data, lifted = prepare(
+        runs, law, noise, x=x, priors=priors, drift=drift, allow=allow
+    )
     sampler = _checked(chains, Sampler(draws, warmup))
     with jax.enable_x64(True):
         out, sampling = draw_posterior(spec, sampler, data, chains, seed)
@@ -146,10 +153,11 @@ def prepare(
     *,
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
+    drift: str | RandomWalk | None = None,
     allow: Collection[str] = (),
 ) -> tuple[ModelSpec, Runs, Data, list[str]]:
     """Return the model, the checked runs, the data that programs see, and the lifted checks."""
-    spec = model_spec(get_law(law), get_noise(noise), priors)
+    spec = model_spec(get_law(law), get_noise(noise), priors, get_drift(drift))
     runs = as_runs(runs)
     if x is not None:
         runs = runs.with_x(x)

@@ -10,21 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bayescale.errors import FailedFitError
-from bayescale.fitting import prepare
 from bayescale.inference.batch import Method
 from bayescale.intervals import DEFAULT_LEVEL, Interval
 from bayescale.laws import Law
 from bayescale.noise import Noise
 from bayescale.priors import Prior
 from bayescale.runs import Runs
-from bayescale.sweep.executors import Executor, get_executor
-from bayescale.sweep.many import SETS, make_job, run_sweep
+from bayescale.sweep.executors import Executor
 from bayescale.sweep.pace import Announce
 from bayescale.sweep.quantities import interval_of
-from bayescale.sweep.reweighted import ALL_RUNS, Clusters, LeftOut, ReweightedSets
+from bayescale.sweep.reweighted import LeftOut, fit_variants
 from bayescale.sweep.running import Progress
-from bayescale.sweep.sources import Checks
 from bayescale.tables import Column, Table, number
 
 if TYPE_CHECKING:
@@ -235,49 +231,41 @@ def influence(
     >>> len(result) == len(set(result.runs.N))
     True
     """
-    spec, table, _, _ = prepare(runs, law, noise, x=x, priors=priors, allow=allow)
-    where_to = get_executor(executor)
-    groups = Clusters.of(table, by)
-    job = make_job(
-        spec, where_to, method, seed, level, points, flops, 0, min(SETS, len(groups.names) + 1),
-        flops_per_parameter_token=table.flops_per_parameter_token,
+    found = fit_variants(
+        runs, law, noise, by, LeftOut,
+        points=points, flops=flops, x=x, priors=priors, allow=allow, method=method, seed=seed,
+        level=level, executor=executor, progress=progress, announce=announce,
     )  # fmt: skip
-    checks = Checks(spec, None, tuple([allow] if isinstance(allow, str) else allow))
-    source = ReweightedSets(table, checks, LeftOut(groups))
-    fits = run_sweep(job, source, where_to, progress=progress, announce=announce)
-    whole, *others = fits.table.to_pylist()
-    assert whole["set"] == ALL_RUNS
-    if whole["status"] not in ("ok", "warn"):
-        raise FailedFitError(f"the posterior of all runs: {whole['reason']}")
-    names = job.targets.names(spec)
+    spec, targets, whole = found.job.spec, found.job.targets, found.whole
+    names = targets.names(spec)
     intervals = {name: interval_of(whole, name) for name in names}
     left_out = []
-    for i, row in enumerate(others):
+    for i, row in enumerate(found.others):
         without = {name: interval_of(row, name) for name in names}
         shifts = {
             name: (without[name].median - intervals[name].median) / intervals[name].sd
             for name in names
         }
-        rows = tuple(np.flatnonzero(groups.codes == i).tolist())
+        rows = tuple(np.flatnonzero(found.clusters.codes == i).tolist())
         left_out.append(
-            LeavingOut(groups.names[i], rows, row["status"], row["reason"], shifts, without)
+            LeavingOut(found.clusters.names[i], rows, row["status"], row["reason"], shifts, without)
         )
-    answers = job.targets.answers(spec)
+    answers = targets.answers(spec)
 
     def size(one: LeavingOut) -> float:
         return max(np.nan_to_num(abs(one.shifts[name]), nan=np.inf) for name in answers)
 
-    sizes = [row["ess"] for row in others if np.isfinite(row["ess"])]
+    sizes = [row["ess"] for row in found.others if np.isfinite(row["ess"])]
     typical = np.median(sizes) if sizes else whole["ess"]
     return Influence(
         law=spec.law.name,
         noise=spec.noise.name,
-        level=job.level,
+        level=found.job.level,
         by=by,
-        runs=table,
+        runs=found.runs,
         intervals=intervals,
         left_out=tuple(sorted(left_out, key=size, reverse=True)),
-        labels=job.targets.labels(spec),
+        labels=targets.labels(spec),
         answers=answers,
         monte_carlo_error=float(MEDIAN * np.sqrt(1 / whole["ess"] + 1 / typical)),
     )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from bayescale.drift import RandomWalk, Span, log_compute
 from bayescale.errors import InputError, Problem
 from bayescale.laws import Law
 from bayescale.noise import Noise
@@ -33,6 +34,10 @@ class Data(NamedTuple):
         How often each run counts, shape (size,): 1, and 0 for padding or a run left out.
     reference
         Name to number: geometric mean of each input, and ``low_loss``.
+    place
+        Where each run stands between the smallest compute (0) and the largest (1), shape (size,).
+    decades
+        The span of the runs' compute.
     """
 
     inputs: Mapping[str, Any]
@@ -40,19 +45,27 @@ class Data(NamedTuple):
     relative_se: Any
     weight: Any
     reference: Mapping[str, Any]
+    place: Any
+    decades: Any
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which law and noise, and the priors that differ from theirs; hashable, so programs are kept."""
+    """Law, noise and drift, and priors that differ from theirs; hashable, so programs are kept."""
 
     law: type[Law]
     noise: type[Noise]
     priors: tuple[tuple[str, Prior], ...] = ()
+    drift: RandomWalk | None = None
 
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:
-        """All coordinates, of the law and then of the noise, with the priors in force."""
+        """All coordinates: of the law, of the noise, and the increments of the drift."""
+        return (*self.beliefs, *(() if self.drift is None else self.drift.coordinates))
+
+    @property
+    def beliefs(self) -> tuple[Coordinate, ...]:
+        """The coordinates of the law and then of the noise, with the priors in force."""
         chosen = dict(self.priors)
         return tuple(
             Coordinate(c.name, chosen.get(c.name, c.prior), c.symbol, c.meaning, c.unit)
@@ -84,6 +97,9 @@ class ModelSpec:
         """Return the log density of the log losses, every run counted by its weight."""
         law, noise = self.build(coordinates, data.reference)
         residual = data.log_loss - jnp.log(law.loss(data.inputs))
+        if self.drift is not None:
+            increments = [coordinates[name] for name in self.drift.names]
+            residual = residual - self.drift.offset(increments, data.place, data.decades)
         return jnp.sum(data.weight * noise.log_density(residual, data.relative_se))
 
     def log_density(self, u: Any, data: Data) -> Any:
@@ -102,24 +118,31 @@ class ModelSpec:
             Log prior density of `u`, plus the log likelihood.
         """
         coordinates, prior = {}, 0.0
-        for i, c in enumerate(self.coordinates):
+        for i, c in enumerate(self.beliefs):
             coordinates[c.name], density = c.prior.from_unbounded(u[i], data.reference)
             prior = prior + density
+        if self.drift is not None:
+            increments = [u[len(coordinates) + k] for k in range(self.drift.knots)]
+            prior = prior + self.drift.log_prior(increments)
+            coordinates |= dict(zip(self.drift.names, increments, strict=True))
         return prior + self.log_likelihood(coordinates, data)
 
 
 def model_spec(
-    law: type[Law], noise: type[Noise], priors: Mapping[str, Prior] | None = None
+    law: type[Law],
+    noise: type[Noise],
+    priors: Mapping[str, Prior] | None = None,
+    drift: RandomWalk | None = None,
 ) -> ModelSpec:
-    """Return the model of a law and a noise, with some priors replaced.
+    """Return the model of a law, a noise and a drift, with some priors replaced.
 
     Raises
     ------
     InputError
         A prior is given for a coordinate that the model does not have, or is not a `Prior`.
     """
-    spec = ModelSpec(law, noise, tuple(sorted((priors or {}).items())))
-    names = [c.name for c in spec.coordinates]
+    spec = ModelSpec(law, noise, tuple(sorted((priors or {}).items())), drift)
+    names = [c.name for c in spec.beliefs]
     for name, prior in spec.priors:
         if name not in names:
             raise InputError(
@@ -148,6 +171,11 @@ def reference_of(runs: Runs, inputs: tuple[str, ...]) -> dict[str, float]:
     return reference | {"low_loss": float(np.quantile(runs.loss[near], 0.1))}
 
 
+def span_of(runs: Runs, inputs: tuple[str, ...]) -> Span:
+    """Return the span of the runs in compute, as their drift sees it."""
+    return Span.of(log_compute({symbol: runs[symbol] for symbol in inputs}))
+
+
 def size_class(n: int) -> int:
     """Return the number of rows to which `n` runs are padded."""
     return next((size for size in SIZE_CLASSES if n <= size), n)
@@ -156,6 +184,7 @@ def size_class(n: int) -> int:
 def data_of(runs: Runs, inputs: tuple[str, ...]) -> Data:
     """Pad the runs to their size class; padding repeats the reference and has weight 0."""
     reference = reference_of(runs, inputs)
+    span = span_of(runs, inputs)
     padding = size_class(len(runs)) - len(runs)
 
     def pad(column: np.ndarray, value: float) -> np.ndarray:
@@ -167,6 +196,8 @@ def data_of(runs: Runs, inputs: tuple[str, ...]) -> Data:
         relative_se=pad(runs.relative_se, 0.0),
         weight=pad(np.ones(len(runs)), 0.0),
         reference={name: np.float64(value) for name, value in reference.items()},
+        place=pad(span.place(log_compute({s: runs[s] for s in inputs})), 1.0),
+        decades=np.float64(span.decades),
     )
 
 
@@ -175,6 +206,7 @@ def prior_draws(
 ) -> dict[str, np.ndarray]:
     """Return independent prior draws of every coordinate, each of shape (count,)."""
     generator = np.random.default_rng(seed)
-    return {
-        c.name: c.prior.quantile(generator.uniform(size=count), reference) for c in spec.coordinates
+    draws = {
+        c.name: c.prior.quantile(generator.uniform(size=count), reference) for c in spec.beliefs
     }
+    return draws if spec.drift is None else draws | spec.drift.prior_draws(count, generator)

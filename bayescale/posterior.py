@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from bayescale.diagnostics import Diagnostics, diagnose
+from bayescale.drift import SCALE, log_compute
 from bayescale.errors import FailedFitError
 from bayescale.intervals import DEFAULT_LEVEL, Interval, flat, summarise
 from bayescale.laws import ClosedFormOptimum, Law
-from bayescale.model import ModelSpec, prior_draws
+from bayescale.model import ModelSpec, prior_draws, span_of
 from bayescale.noise import Noise
 from bayescale.parameters import Parameter
 from bayescale.runs import Runs
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     import xarray
 
 Draws = dict[str, np.ndarray]
+
+PRIOR_DRAWS = 4000
+TAU, WALK = 2, 3  # streams of random numbers beside those of the sampler and of the scatter
 
 DERIVED = (
     Parameter("a", "a", "exponent of C in the optimal N"),
@@ -49,7 +54,7 @@ class Posterior:
         Sampler statistics: ``diverging``, ``energy``, ``num_steps``, ``accept_prob``, ``potential``,
         ``step_size``, ``reached_max_treedepth``; shape (chains, draws).
     spec
-        Law, noise and priors.
+        Law, noise, drift and priors.
     runs
         The runs that were fitted.
     reference
@@ -89,10 +94,14 @@ class Posterior:
 
     @cached_property
     def derived(self) -> Draws:
-        """What follows from the parameters: the allocation exponents a and b, where they exist."""
-        if not isinstance(self.law, ClosedFormOptimum):
-            return {}
-        return {name: np.asarray(v) for name, v in self.law.allocation_exponents().items()}
+        """What follows: the allocation exponents a and b, and the drift's tau, where they exist."""
+        found: Draws = {}
+        if isinstance(self.law, ClosedFormOptimum):
+            found = {name: np.asarray(v) for name, v in self.law.allocation_exponents().items()}
+        if self.spec.drift is not None:
+            generator = np.random.default_rng([self.provenance.get("seed", 0), TAU])
+            found[SCALE.name] = self.spec.drift.tau(self.coordinates, generator)
+        return found
 
     def summary(self, level: float = DEFAULT_LEVEL) -> dict[str, Interval]:
         """Return the interval of every parameter and derived quantity."""
@@ -108,12 +117,35 @@ class Posterior:
                 + "\nTo see answers all the same: --allow failed-sampling (allow_failed=True)."
             )
 
-    def prior(self, count: int = 4000, seed: int = 0) -> tuple[Law, Noise]:
+    def prior(self, count: int = PRIOR_DRAWS, seed: int = 0) -> tuple[Law, Noise]:
         """Return draws of the law and the noise from the prior, every field of shape (count,)."""
         with jax.enable_x64(True):
             draws = prior_draws(self.spec, self.reference, count, seed)
             law, noise = self.spec.build(draws, self.reference)
             return jax.tree.map(np.asarray, (law, noise))
+
+    def drift_path(
+        self, points: Mapping[str, ArrayLike], seed: int = 0
+    ) -> NDArray[np.float64] | float:
+        """Return the drift of log loss from the law at some points, shape (draws, points); 0 if none.
+
+        Parameters
+        ----------
+        points
+            Symbol to values, each of shape (points,).
+        seed
+            Seed of the walk beyond the runs.
+        """
+        if self.spec.drift is None:
+            return 0.0
+        increments = {name: flat(self.coordinates[name]) for name in self.spec.drift.names}
+        with jax.enable_x64(True):
+            return self.spec.drift.path(
+                increments,
+                log_compute({s: points[s] for s in self.spec.law.inputs}),
+                span_of(self.runs, self.spec.law.inputs),
+                np.random.default_rng([seed, WALK]),
+            )
 
     def flat_law(self) -> Law:
         """Return the law with chains and draws joined into one axis."""
@@ -153,7 +185,7 @@ class Posterior:
     def table(self, level: float = DEFAULT_LEVEL) -> Table:
         """Return the table of parameters and derived quantities, as it goes into a paper."""
         summary = self.summary(level)
-        declared = [*self.spec.law.parameters(), *self.spec.noise.parameters(), *DERIVED]
+        declared = [*self.spec.law.parameters(), *self.spec.noise.parameters(), *DERIVED, SCALE]
         rows = tuple(
             (
                 (p.name, p.symbol),
@@ -164,9 +196,10 @@ class Posterior:
             for p in declared
             if p.name in summary
         )
+        drift = "" if self.spec.drift is None else f" and {self.spec.drift.name} drift"
         caption = (
-            f"Posterior of the {self.spec.law.title} with {self.spec.noise.name} noise on log loss, "
-            f"{len(self.runs)} runs: median and {level:.0%} interval."
+            f"Posterior of the {self.spec.law.title} with {self.spec.noise.name} noise{drift} on log "
+            f"loss, {len(self.runs)} runs: median and {level:.0%} interval."
         )
         columns = (Column("parameter"), Column(f"median and {level:.0%} interval"))
         return Table(caption, (*columns, Column("unit"), Column("meaning")), rows)

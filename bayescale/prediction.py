@@ -131,9 +131,11 @@ def predict(
 ) -> Prediction:
     r"""Predict the loss of runs of any size, with intervals.
 
-    .. math:: L_\mathrm{law} = L_\theta(N, D), \qquad
-              \ln L_\mathrm{run} \sim \mathrm{noise}(\ln L_\theta(N, D)), \qquad
-              \theta \sim p(\theta \mid \mathrm{runs})
+    .. math:: L_\mathrm{law} = L_\theta(N, D)\,e^{\tau W(N D)}, \qquad
+              \ln L_\mathrm{run} \sim \mathrm{noise}(\ln L_\mathrm{law}), \qquad
+              \theta, \tau W \sim p(\theta, \tau W \mid \mathrm{runs})
+
+    The drift W is 0 in a fit without one.
 
     Parameters
     ----------
@@ -150,11 +152,11 @@ def predict(
         what the law does not need is not looked at.
     kind
         ``"run"`` (default): the loss that a new run would show, the scatter of runs included.
-        ``"law"``: the mean of the law, what many such runs would show on average.
+        ``"law"``: the mean of the law, with its drift: what many such runs would show on average.
     level
         Mass of the intervals, between 0 and 1.
     seed
-        Seed of the scatter of new runs.
+        Seed of the scatter of new runs, and of the drift beyond the runs.
     allow_failed
         Answer even if the sampling of the fit failed.
 
@@ -190,7 +192,7 @@ def predict(
             )
         given = {symbol: points.get(symbol) for symbol in posterior.spec.law.inputs}
     where = _points(posterior, given)
-    draws = law_loss(posterior, where)
+    draws = law_loss(posterior, where) * np.exp(posterior.drift_path(where, seed))
     if kind == "run":
         draws = _scatter(posterior, draws, seed)
     return Prediction(

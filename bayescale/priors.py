@@ -19,7 +19,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, betaln, gammaincinv, log_ndtr, ndtr, ndtri
+from scipy.special import betaincinv, betaln, gammaincinv, log_ndtr, ndtr, ndtri, stdtrit
 
 from bayescale.errors import InputError
 
@@ -256,3 +256,41 @@ class ShiftedGamma(Prior):
 
     def __str__(self) -> str:
         return f"{self.shift:g} + Gamma({self.shape:g}, {self.rate:g})"
+
+
+@dataclass(frozen=True)
+class StudentT(Prior):
+    """A standard Student-t variable with these `degrees` of freedom, above 0.
+
+    Examples
+    --------
+    >>> print(StudentT(4))
+    StudentT(4)
+    """
+
+    degrees: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.degrees < math.inf:
+            raise InputError(f"{self!r}: degrees must be finite and above 0")
+
+    def from_unbounded(self, u: Any, reference: Reference) -> tuple[Any, Any]:
+        """Return the value, `u` itself, and its log density."""
+        nu = self.degrees
+        constant = math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2) - 0.5 * math.log(nu * math.pi)
+        return u, constant - (nu + 1) / 2 * jnp.log1p(u * u / nu)
+
+    def to_unbounded(self, value: ArrayLike, reference: Reference) -> Floats:
+        """Return the value itself."""
+        return np.asarray(value, dtype=np.float64)
+
+    def quantile(self, mass: ArrayLike, reference: Reference) -> Floats:
+        """Return the values below which this prior mass lies."""
+        return stdtrit(self.degrees, np.asarray(mass))
+
+    def centre(self, reference: Reference) -> Any:
+        """Return the median."""
+        return 0.0
+
+    def __str__(self) -> str:
+        return f"StudentT({self.degrees:g})"

@@ -11,19 +11,17 @@ from numpy.typing import ArrayLike
 
 from bayescale.diagnostics import Verdict
 from bayescale.errors import FailedFitError, InputError, Problem
-from bayescale.fitting import prepare
 from bayescale.inference.batch import Method
 from bayescale.intervals import DEFAULT_LEVEL, Interval
 from bayescale.laws import Law
 from bayescale.noise import Noise
 from bayescale.priors import Prior
-from bayescale.sweep.executors import Executor, get_executor
-from bayescale.sweep.many import SETS, ManyFits, make_job, run_sweep
+from bayescale.sweep.executors import Executor
+from bayescale.sweep.many import ManyFits
 from bayescale.sweep.pace import Announce
 from bayescale.sweep.quantities import interval_of
-from bayescale.sweep.reweighted import ALL_RUNS, Clusters, Resampled, ReweightedSets
+from bayescale.sweep.reweighted import Resampled, fit_variants
 from bayescale.sweep.running import Progress
-from bayescale.sweep.sources import Checks
 from bayescale.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -230,32 +228,25 @@ def bootstrap(
     """
     if samples < 2:
         raise InputError(Problem("samples", f"it is {samples}", remedy="give 2 or more"))
-    spec, table, _, _ = prepare(runs, law, noise, x=x, priors=priors, allow=allow)
-    where_to = get_executor(executor)
-    job = make_job(
-        spec, where_to, method, seed, level, points, flops, DRAWS, min(SETS, samples + 1),
-        flops_per_parameter_token=table.flops_per_parameter_token,
+    found = fit_variants(
+        runs, law, noise, clusters, lambda drawn: Resampled(drawn, samples, seed),
+        points=points, flops=flops, x=x, priors=priors, allow=allow, method=method, seed=seed,
+        level=level, draws=DRAWS, executor=executor, progress=progress, announce=announce,
     )  # fmt: skip
-    groups = Clusters.of(table, clusters)
-    checks = Checks(spec, None, tuple([allow] if isinstance(allow, str) else allow))
-    source = ReweightedSets(table, checks, Resampled(groups, samples, seed))
-    fits = run_sweep(job, source, where_to, progress=progress, announce=announce)
-    rows = {row["set"]: row for row in fits.table.to_pylist()}
-    whole = rows.pop(ALL_RUNS)
-    if whole["status"] not in ("ok", "warn"):
-        raise FailedFitError(f"the posterior of all runs: {whole['reason']}")
+    spec, targets = found.job.spec, found.job.targets
+    rows = {row["set"]: row for row in found.others}
     good = [name for name, row in rows.items() if row["status"] in ("ok", "warn")]
     if len(good) < 2:
         reasons = {row["reason"] for row in rows.values()}
         raise FailedFitError(f"{len(good)} of {samples} samples could be fitted: {reasons.pop()}")
-    names = job.targets.names(spec)
-    draws = [fits.draws(name) for name in good]
+    names = targets.names(spec)
+    draws = [found.fits.draws(name) for name in good]
     return Bootstrap(
         law=spec.law.name,
         noise=spec.noise.name,
-        level=job.level,
+        level=found.job.level,
         intervals={
-            "posterior": {name: interval_of(whole, name) for name in names},
+            "posterior": {name: interval_of(found.whole, name) for name in names},
             "bootstrap": {
                 name: Interval.of([rows[g][f"{name}_median"] for g in good], level)
                 for name in names
@@ -264,12 +255,12 @@ def bootstrap(
                 name: Interval.of(np.concatenate([d[name] for d in draws]), level) for name in names
             },
         },
-        labels=job.targets.labels(spec),
-        answers=job.targets.answers(spec),
-        n_runs=len(table),
-        n_clusters=len(groups.names),
+        labels=targets.labels(spec),
+        answers=targets.answers(spec),
+        n_runs=len(found.runs),
+        n_clusters=len(found.clusters.names),
         clusters=clusters,
         samples=len(good),
         lost=samples - len(good),
-        fits=fits,
+        fits=found.fits,
     )

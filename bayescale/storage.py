@@ -13,6 +13,7 @@ import numpy as np
 
 from bayescale import priors as prior_types
 from bayescale.cache import default_mode
+from bayescale.drift import RandomWalk
 from bayescale.errors import InputError, Problem
 from bayescale.laws import LAWS, Law, get_law
 from bayescale.model import model_spec
@@ -24,7 +25,7 @@ from bayescale.runs import Runs
 if TYPE_CHECKING:
     import xarray
 
-FORMAT = 1
+FORMAT = 2  # 1 has no drift
 SAMPLE_AXES = ("chain", "draw")
 
 
@@ -114,13 +115,14 @@ def to_tree(posterior: Posterior) -> xarray.DataTree:
     if runs.places:
         constant["place"] = ("run", np.asarray(runs.places, dtype=str))
     history = {
-        "format": FORMAT,
+        "format": 1 if posterior.spec.drift is None else FORMAT,
         "law": _class_name(posterior.spec.law),
         "noise": posterior.spec.noise.name,
         "priors": {
             name: {"type": type(prior).__name__, **asdict(prior)}
             for name, prior in posterior.spec.priors
         },
+        "drift": None if posterior.spec.drift is None else asdict(posterior.spec.drift),
         "reference": dict(posterior.reference),
         "runs": {
             "loss_unit": runs.loss_unit,
@@ -193,11 +195,16 @@ def from_tree(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -
         noise=noise_class(**{p.name: parameters[p.name] for p in noise_class.parameters()}),
         coordinates=group["coordinates"],
         stats=group["sample_stats"],
-        spec=model_spec(law_class, noise_class, _priors(history["priors"])),
+        spec=model_spec(law_class, noise_class, _priors(history["priors"]), _drift(history)),
         runs=runs,
         reference=history["reference"],
         provenance=history["provenance"],
     )
+
+
+def _drift(history: dict[str, Any]) -> RandomWalk | None:
+    saved = history.get("drift")
+    return None if saved is None else RandomWalk(**saved)
 
 
 def _arrays(node: Any) -> dict[str, np.ndarray]:

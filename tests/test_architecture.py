@@ -22,7 +22,7 @@ ORDER = [
     ("convergence",),
     ("priors",),
     ("parameters",),
-    ("runs", "laws", "noise"),
+    ("runs", "laws", "noise", "drift"),
     ("model",),
     ("datasets",),
     ("diagnostics",),

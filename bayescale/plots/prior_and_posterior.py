@@ -29,14 +29,14 @@ def plot_prior_posterior(posterior: Posterior, axes: Any = None) -> list[Axes]:
     posterior
         The fit.
     axes
-        As many axes as the model has coordinates; new ones if None.
+        As many axes as law and noise have coordinates; new ones if None.
 
     Returns
     -------
     list of Axes
         One for each coordinate.
     """
-    coordinates = posterior.spec.coordinates
+    coordinates = posterior.spec.beliefs
     with house_style():
         if axes is None:
             columns = min(4, len(coordinates))

@@ -97,8 +97,9 @@ def _thinned(posterior: Posterior, draws: int = 100) -> Posterior:
     from dataclasses import replace
 
     step = max(1, posterior.shape[1] // (draws // posterior.shape[0]))
-    law, noise = jax.tree.map(lambda a: a[:, ::step], (posterior.law, posterior.noise))
-    return replace(posterior, law=law, noise=noise)
+    parts = (posterior.law, posterior.noise, dict(posterior.coordinates))
+    law, noise, coordinates = jax.tree.map(lambda a: a[:, ::step], parts)
+    return replace(posterior, law=law, noise=noise, coordinates=coordinates)
 
 
 def _curve(posterior: Posterior, ax: Axes, level: float) -> None:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayescale.errors import InputError, Problem
+from bayescale.errors import FailedFitError, InputError, Problem
+from bayescale.fitting import prepare
+from bayescale.laws import Law
 from bayescale.model import size_class
+from bayescale.noise import Noise
+from bayescale.priors import Prior
 from bayescale.runs import Runs
 from bayescale.runs.roles import LABEL_ROLES
+from bayescale.sweep.executors import Executor, get_executor
+from bayescale.sweep.many import SETS, ManyFits, make_job, run_sweep
+from bayescale.sweep.pace import Announce
+from bayescale.sweep.running import Progress
 from bayescale.sweep.sources import Checks, Prepared, Sets
+from bayescale.sweep.work import Job
 from bayescale.tables import number
 
 Ints = NDArray[np.intp]
@@ -168,3 +178,80 @@ class ReweightedSets(Sets):
         for i in range(len(self)):
             whole.update(self.counts.of(i).tobytes())
         return whole.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Variants:
+    """Fits of a table under several counts of its runs.
+
+    Parameters
+    ----------
+    runs, clusters
+        The checked runs, and what was drawn or left out together.
+    job
+        What was done.
+    fits
+        All rows.
+    whole, others
+        The row of all runs, and those of the variants in order.
+    """
+
+    runs: Runs
+    clusters: Clusters
+    job: Job
+    fits: ManyFits
+    whole: dict[str, Any]
+    others: list[dict[str, Any]]
+
+
+def fit_variants(
+    runs: Any,
+    law: str | type[Law],
+    noise: str | type[Noise],
+    by: str | None,
+    counts: Callable[[Clusters], Counts],
+    *,
+    x: str | None,
+    priors: Mapping[str, Prior] | None,
+    allow: Collection[str],
+    executor: str | Executor,
+    progress: Progress | None,
+    announce: Announce | None,
+    **settings: Any,
+) -> Variants:
+    """Fit a law to a table under the counts that belong to its clusters; see `bayescale.bootstrap`.
+
+    Parameters
+    ----------
+    runs, law, noise, x, priors, allow
+        As for `bayescale.fit`.
+    by
+        Label or input that makes the clusters.
+    counts
+        Clusters to the counts.
+    executor, progress, announce
+        As for `bayescale.fit_many`.
+    **settings
+        Of `make_job`: method, seed, level, points, flops, draws.
+
+    Raises
+    ------
+    InputError
+        The runs, the law or an option cannot be used.
+    FailedFitError
+        The posterior of all runs could not be sampled.
+    """
+    spec, table, _, _ = prepare(runs, law, noise, x=x, priors=priors, allow=allow)
+    where_to = get_executor(executor)
+    clusters = Clusters.of(table, by)
+    chosen = counts(clusters)
+    sets = min(SETS, len(chosen.names))
+    factor = table.flops_per_parameter_token
+    job = make_job(spec, where_to, sets=sets, flops_per_parameter_token=factor, **settings)
+    checks = Checks(spec, None, tuple([allow] if isinstance(allow, str) else allow))
+    source = ReweightedSets(table, checks, chosen)
+    fits = run_sweep(job, source, where_to, progress=progress, announce=announce)
+    whole, *others = fits.table.to_pylist()
+    if whole["status"] not in ("ok", "warn"):
+        raise FailedFitError(f"the posterior of all runs: {whole['reason']}")
+    return Variants(table, clusters, job, fits, whole, others)

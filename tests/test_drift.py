@@ -1,0 +1,195 @@
+"""Drift of log loss from a law: its density, its walk beyond the runs, and forecasts with it."""
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+
+import bayescale
+from bayescale import InputError, Runs
+from bayescale.drift import RandomWalk, Span, get_drift, log_compute
+from bayescale.inference.batch import BatchSettings, fit_chunk
+from bayescale.laws import Chinchilla
+from bayescale.model import data_of, model_spec, prior_draws, span_of
+from bayescale.noise import Gaussian, StudentT
+from bayescale.storage import load
+from conftest import simulate, synthetic_posterior
+
+DRIFT = RandomWalk(scale=0.02, degrees=5.0, knots=4)
+
+
+def test_the_log_density_is_that_of_an_independent_twin():
+    runs = Runs.read(simulate(n=20, seed=2))
+    spec, plain = (model_spec(Chinchilla, Gaussian, drift=drift) for drift in (DRIFT, None))
+    data = data_of(runs, ("N", "D"))
+    generator = np.random.default_rng(0)
+    truth = plain.unconstrain(prior_draws(plain, data.reference, 5, 1), data.reference)
+    w = generator.standard_normal((5, 4))
+    logs = np.log10(runs.N * runs.D)
+    knots = np.linspace(logs.min(), logs.max(), 5)
+    for u, increments in zip(truth, w, strict=True):
+        # The walk at its knots, 0 at the last of them, and straight between them.
+        steps = 0.02 * np.sqrt(np.ptp(logs) / 4) * increments
+        at_knots = np.append(-np.cumsum(steps[::-1])[::-1], 0.0)
+        drift = np.interp(logs, knots, at_knots)
+        prior = stats.multivariate_t(np.zeros(4), np.eye(4), df=5.0).logpdf(increments)
+        moved = data._replace(log_loss=data.log_loss - np.pad(drift, (0, 12)))
+        with jax.enable_x64(True):
+            found = float(spec.log_density(np.append(u, increments), data))
+            expected = float(plain.log_density(u, moved)) + prior
+        assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_walk_starts_at_the_largest_run_and_spreads_with_the_root_of_the_distance():
+    count = 40_000
+    increments = DRIFT.prior_draws(count, np.random.default_rng(1))
+    span = Span(18.0, 21.0)
+    where = np.array([21.0, 22.0, 25.0, 17.0])
+    path = DRIFT.path(increments, where, span, np.random.default_rng(2))
+    assert np.all(path[:, 0] == 0)
+    # tau^2 has mean s^2 nu / (nu - 2); the increments go as far as the walk beyond them.
+    variance = 0.02**2 * 5 / 3
+    for column, decades in ((1, 1.0), (2, 4.0), (3, 4.0)):
+        assert path[:, column].var() == pytest.approx(variance * decades, rel=0.1)
+    together = np.corrcoef(path[:, 1], path[:, 2])[0, 1]
+    assert together == pytest.approx(np.sqrt(1 / 4), abs=0.03)
+    assert abs(np.corrcoef(path[:, 1], path[:, 3])[0, 1]) < 0.03
+
+
+def test_tau_given_the_increments_has_the_joint_distribution():
+    generator = np.random.default_rng(3)
+    tau = 0.02 / np.sqrt(generator.chisquare(5.0, 20_000) / 5.0)
+    w = (tau / 0.02) * generator.standard_normal((4, 20_000))
+    again = DRIFT.tau(dict(zip(DRIFT.names, w, strict=True)), generator)
+    size = np.sqrt((w**2).sum(axis=0))
+    for statistic in (tau, tau / size), (again, again / size):
+        assert np.all(np.isfinite(statistic))
+    assert stats.ks_2samp(tau, again).pvalue > 1e-3
+    assert stats.ks_2samp(tau / size, again / size).pvalue > 1e-3
+
+
+def test_inside_the_runs_the_path_is_the_offset():
+    increments = DRIFT.prior_draws(3, np.random.default_rng(4))
+    span = Span(18.0, 21.0)
+    logs = np.array([18.0, 18.7, 20.1])
+    path = DRIFT.path(increments, logs, span, np.random.default_rng(0))
+    for i in range(3):
+        w = [increments[name][i] for name in DRIFT.names]
+        np.testing.assert_allclose(path[i], DRIFT.offset(w, span.place(logs), 3.0), rtol=1e-5)
+
+
+def test_runs_of_one_budget_have_no_drift_among_them():
+    table = simulate(n=20, seed=1)
+    table["tokens"] = 1e20 / (6 * table["params"])
+    runs = Runs.read(table)
+    assert span_of(runs, ("N", "D")).decades == pytest.approx(0, abs=1e-9)
+    data = data_of(runs, ("N", "D"))
+    assert np.all(np.isfinite(data.place))
+
+
+def test_compute_is_the_product_of_the_inputs():
+    assert log_compute({"N": [1e8], "D": [1e10]}).tolist() == [18.0]
+    assert log_compute({"N": [1e8], "D": [1e10], "U": [1e9]}).tolist() == [18.0]
+    assert log_compute({"x": np.array([1e3, 1e4])}).tolist() == [3.0, 4.0]
+
+
+@pytest.fixture(scope="module")
+def drifting(runs):
+    return bayescale.fit(runs, drift="random-walk", seed=1)
+
+
+def test_a_fit_with_drift_is_sound_and_less_sure(drifting, fit):
+    assert drifting.diagnostics.verdict != "failed", str(drifting.diagnostics)
+    assert drifting.diagnostics.ess_bulk_min > 400
+    points = {"N": 1e11, "D": 2e12}
+    wide, narrow = (bayescale.predict(f, **points).intervals[0] for f in (drifting, fit))
+    assert wide.sd > 1.5 * narrow.sd
+    wide, narrow = (bayescale.allocate(f, 1e24).intervals["loss"][0] for f in (drifting, fit))
+    assert wide.sd > 1.5 * narrow.sd
+    assert "random-walk drift" in repr(drifting)
+    assert 0 < drifting.summary()["drift"].median < 0.03
+
+
+def test_save_and_load(drifting, tmp_path):
+    again = load(drifting.save(tmp_path / "fit.nc"))
+    assert again.spec == drifting.spec
+    one, other = (bayescale.predict(f, N=1e11, D=2e12) for f in (drifting, again))
+    np.testing.assert_array_equal(one.draws, other.draws)
+    assert again.summary() == drifting.summary()
+
+
+def test_arviz_sees_the_drift(drifting):
+    tree = drifting.to_arviz()
+    likelihood = tree["log_likelihood"]["log_loss"].to_numpy()
+    assert likelihood.shape == (4, 1000, len(drifting.runs))
+    total = likelihood.sum(axis=-1)
+    u = drifting.coordinates
+    data = data_of(drifting.runs, ("N", "D"))
+    with jax.enable_x64(True):
+        one = {name: values[2, 7] for name, values in u.items()}
+        expected = float(drifting.spec.log_likelihood(one, data))
+    assert total[2, 7] == pytest.approx(expected, rel=1e-6)
+
+
+def test_plots_of_a_fit_with_drift(drifting, tmp_path):
+    from bayescale.plots import save_plots
+
+    assert save_plots(drifting, tmp_path, 0.9)
+
+
+def test_other_parts_do_without_drift(runs):
+    assert synthetic_posterior(runs).drift_path(runs.inputs) == 0.0
+    assert "drift" not in synthetic_posterior(runs).summary()
+
+
+def test_unknown_drifts_are_refused(runs):
+    with pytest.raises(InputError, match=r"drift: 'walk' is not a drift. Use random-walk or none"):
+        bayescale.fit(runs, drift="walk")
+    with pytest.raises(InputError, match=r"scale and degrees must be above 0"):
+        RandomWalk(scale=0.0)
+    assert get_drift("none") is None
+    assert get_drift("random-walk") == RandomWalk()
+
+
+@pytest.mark.nightly
+def test_forecasts_are_calibrated_where_losses_drift():
+    """Runs and new runs from the prior: what is forecast 0.3 to 2 decades beyond is uniform."""
+    spec = model_spec(Chinchilla, StudentT, drift=RandomWalk())
+    assert spec.drift is not None
+    generator = np.random.default_rng(11)
+    N = 10 ** generator.uniform(7.5, 9.5, 32)
+    D = N * 10 ** generator.uniform(0.4, 2.3, 32)
+    new = {"N": np.array([3e9, 1e10, 3e10]), "D": np.array([3e11, 5e11, 1e12])}
+    template = Runs(loss=np.full(32, 3.0), inputs={"N": N, "D": D})
+    base, span = data_of(template, ("N", "D")), span_of(template, ("N", "D"))
+    count = 200
+    truths = prior_draws(spec, base.reference, count, seed=12)
+    increments = {name: truths[name] for name in spec.drift.names}
+    every = {"N": np.append(N, new["N"]), "D": np.append(D, new["D"])}
+    with jax.enable_x64(True):
+        law, noise = spec.build({name: v[:, None] for name, v in truths.items()}, base.reference)
+        mean = np.log(np.asarray(law.loss(every)))
+    noise = jax.tree.map(np.asarray, noise)
+    mean = mean + spec.drift.path(increments, log_compute(every), span, generator)
+    log_loss = mean + noise.scatter(generator, np.zeros_like(mean))
+    data = [base._replace(log_loss=row[:32]) for row in log_loss]
+    places = np.empty((count, 3))
+    for start in range(0, count, 50):
+        names = [f"replicate {i}" for i in range(start, start + 50)]
+        fits = fit_chunk(spec, BatchSettings(sets=50), names, data[start : start + 50])
+        for i, fit in enumerate(fits, start=start):
+            with jax.enable_x64(True):
+                drawn = jax.vmap(lambda u: spec.constrain(u, base.reference))(fit.u)
+                law, noise = spec.build(
+                    {name: v[:, None] for name, v in drawn.items()}, base.reference
+                )
+                mean = np.log(np.asarray(law.loss(new)))
+            w = {name: np.asarray(drawn[name]) for name in spec.drift.names}
+            mean = mean + spec.drift.path(w, log_compute(new), span, generator)
+            noise = jax.tree.map(np.asarray, noise)
+            forecast = mean + noise.scatter(generator, np.zeros_like(mean))
+            places[i] = fit.weights @ (forecast < log_loss[i, 32:])
+    for column in places.T:
+        assert stats.kstest(column, "uniform").pvalue > 1e-3 / 3
+    inside = ((places > 0.05) & (places < 0.95)).mean(axis=0)
+    assert np.all((inside > 0.825) & (inside < 0.960)), inside
