@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 README = Path(__file__).parents[1] / "README.md"
+ENGINE = Path(__file__).parent / "engine" / "README.md"
+SECTIONS = ("One data set of", "Batches of")  # of the engine's benchmark
 
 
 def demo() -> str:
@@ -29,7 +31,19 @@ def laws() -> str:
     return "\n".join(rows)
 
 
-BLOCKS = {"bayescale demo": demo, "laws": laws}
+def engine() -> str:
+    """The machine and two tables of the engine's benchmark, as its last run wrote them."""
+    page = ENGINE.read_text()
+    block = page.partition("<!-- begin: run -->")[2].partition("<!-- end: run -->")[0].strip()
+    machine, *sections = block.split("### ")
+    chosen = [s for s in sections if s.startswith(SECTIONS)]
+    tables = [
+        f"**{title}**\n{table.rstrip()}" for title, _, table in (s.partition("\n") for s in chosen)
+    ]
+    return "\n\n".join([machine.strip() + ".", *tables])
+
+
+BLOCKS = {"bayescale demo": demo, "laws": laws, "engine": engine}
 
 
 def renewed(text: str, name: str) -> str:
