@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -48,7 +49,7 @@ class OnRay(Executor):
         if self.ours:
             # Ray would take away the accelerators of workers that ask for none; JAX decides itself.
             os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         self.needs = dict(per_chunk or {"CPU": 1})
         self.workers = self._capacity()
         if self.workers < 1:
