@@ -351,7 +351,7 @@ def test_places_that_cannot_be_written(synthetic, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda h: h | {"format": 99}, "format is 99 and this version reads up to 1. Update"),
+        (lambda h: h | {"format": 99}, "format is 99 and this version reads up to 2. Update"),
         (lambda h: h | {"law": "mystery"}, "law 'mystery', which is not one of the package's"),
         (lambda h: h | {"law": "antigravity:Law"}, "a file does not decide what code is loaded"),
         (lambda h: h | {"noise": "cauchy"}, "'cauchy' is not a noise model"),
