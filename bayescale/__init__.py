@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bayescale import datasets, laws, plots, priors, units
+    from bayescale import datasets, drift, laws, plots, priors, units
     from bayescale.allocation import Allocation, allocate
     from bayescale.diagnostics import Diagnostics, Verdict
     from bayescale.errors import BayescaleError, DesignError, FailedFitError, InputError
@@ -53,7 +53,7 @@ _HOMES = {
     "predict": "prediction",
     "simulate": "simulation",
 }
-_MODULES = ("datasets", "laws", "plots", "priors", "units")
+_MODULES = ("datasets", "drift", "laws", "plots", "priors", "units")
 
 __all__ = [
     "Allocation",
@@ -75,6 +75,7 @@ __all__ = [
     "allocate",
     "bootstrap",
     "datasets",
+    "drift",
     "fit",
     "fit_many",
     "influence",

@@ -192,7 +192,7 @@ def predict(
             )
         given = {symbol: points.get(symbol) for symbol in posterior.spec.law.inputs}
     where = _points(posterior, given)
-    draws = law_loss(posterior, where) * np.exp(posterior.drift_path(where, seed))
+    draws = mean_loss(posterior, where, seed)
     if kind == "run":
         draws = _scatter(posterior, draws, seed)
     return Prediction(
@@ -269,6 +269,16 @@ def law_loss(posterior: Posterior, points: Mapping[str, ArrayLike]) -> NDArray[n
     """Return the law's loss for every draw at every point, shape (draws, points)."""
     with jax.enable_x64(True):
         return np.asarray(_law_loss(posterior.flat_law(), dict(points)))
+
+
+def mean_loss(
+    posterior: Posterior, points: Mapping[str, ArrayLike], seed: int = 0
+) -> NDArray[np.float64]:
+    """Return the mean loss of runs for every draw at every point: the law's loss, and its drift.
+
+    Shape (draws, points). `seed` is that of the drift beyond the runs.
+    """
+    return law_loss(posterior, points) * np.exp(posterior.drift_path(points, seed))
 
 
 @jax.jit

@@ -87,3 +87,12 @@ def test_a_deadly_set_is_found_and_fails_alone(cluster, monkeypatch):
 def test_an_error_in_a_worker_is_raised_here(cluster):
     with pytest.raises(InputError, match="no place in the cluster has {'GPU': 64}"):
         fit_many(many_runs(2), executor="ray", per_chunk={"GPU": 64})
+
+
+def test_a_bad_request_leaves_no_cluster_behind():
+    import ray
+
+    assert not ray.is_initialized()
+    with pytest.raises(InputError, match="method: 'vi' is not a method"):
+        fit_many(many_runs(2), executor="ray", method="vi")
+    assert not ray.is_initialized()

@@ -144,7 +144,11 @@ def test_bad_requests(labelled):
         bootstrap(same, clusters="group")
     with pytest.raises(InputError, match=r"method: 'vi' is not a method"):
         influence(labelled, method="vi")
-    assert issubclass(FailedFitError, bayescale.BayescaleError)
+    exact = simulate(n=24, sigma=0.0, seed=1)
+    with pytest.raises(
+        FailedFitError, match=r"the posterior of all runs: no search ended at a min"
+    ):
+        influence(Runs.read(exact), by="N", method="laplace-is")
 
 
 @pytest.mark.parametrize("command", ["bootstrap", "influence"])

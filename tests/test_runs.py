@@ -651,3 +651,13 @@ def test_points_need_no_loss(tmp_path):
 def test_bad_points(table, match):
     with pytest.raises(InputError, match=match):
         read_points(table, ["N", "D"])
+
+
+def test_a_file_with_too_many_rows_is_refused(tmp_path):
+    from bayescale.runs.text import read_delimited
+
+    path = tmp_path / "runs.csv"
+    path.write_text("N,D,loss\n" + "1e8,1e9,3.0\n" * 5)
+    assert len(read_delimited(path, ",", 5)[1]) == 5
+    with pytest.raises(InputError, match="more than 4 rows"):
+        read_delimited(path, ",", 4)

@@ -20,7 +20,7 @@ from bayescale.plots.style import (
     x_label,
 )
 from bayescale.posterior import Posterior
-from bayescale.prediction import law_loss
+from bayescale.prediction import law_loss, mean_loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,7 +123,7 @@ def _curve(posterior: Posterior, ax: Axes, level: float) -> None:
 def _residuals(posterior: Posterior, ax: Axes, level: float) -> None:
     runs = posterior.runs
     inputs = {symbol: runs[symbol] for symbol in posterior.spec.law.inputs}
-    fitted = np.median(law_loss(posterior, inputs), axis=0)
+    fitted = np.median(mean_loss(posterior, inputs), axis=0)
     residuals = 100 * (np.log(runs.loss) - np.log(fitted))
     two = {"N", "D"} <= set(runs.inputs)
     horizontal = runs.C if two else inputs[posterior.spec.law.inputs[0]]

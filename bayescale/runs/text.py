@@ -89,10 +89,10 @@ def read_delimited(
         else:
             rows.append(row)
             lines.append(line)
+        if len(packed) * BLOCK + len(rows) > max_rows:
+            raise InputError(Problem(str(path), f"more than {max_rows:,} rows"))
         if len(rows) == BLOCK:
             pack()
-            if len(packed) * BLOCK > max_rows:
-                raise InputError(Problem(str(path), f"more than {max_rows:,} rows"))
     if problems:
         raise InputError(problems)
     if header is None:

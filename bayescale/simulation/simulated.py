@@ -40,7 +40,7 @@ class Simulation:
     loss
         Simulated losses, shape (sets, runs).
     law_loss
-        The law's losses, without the scatter of runs, shape (sets, runs).
+        The law's losses, drift included, without the scatter of runs, shape (sets, runs).
     parameters
         The law's parameters by name, one value a set, each of shape (sets,).
     noise_parameters

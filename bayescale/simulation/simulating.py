@@ -39,8 +39,8 @@ def simulate(
     .. math:: \ln L_{s,i} = \ln L_{\theta_s}(x_i) + \varepsilon_{s,i}, \qquad
               \varepsilon_{s,i} \sim \mathrm{noise}(\sigma_s, \nu_s, s_i)
 
-    A law gives every set the same theta. A posterior gives each set a draw of its own, of law and of
-    noise: posterior predictive data sets. The draws are taken in random order, each once before any
+    A law gives every set the same theta. A posterior gives each set a draw of its own, of law, drift
+    and noise: posterior predictive data sets. The draws are taken in random order, each once before any
     is taken again. Every set has its own random stream, so that a set is the same however many there
     are.
 
@@ -99,12 +99,16 @@ def simulate(
     """
     sets, seed = _whole("sets", sets, 1), _whole("seed", seed, 0)
     if isinstance(source, Posterior):
-        law, scatter = _drawn(source, noise, sets, seed, allow_failed)
+        index = _chosen(source, noise, sets, seed, allow_failed)
+        both = source.flat_law(), source.flat_noise()
+        law, scatter = jax.tree.map(lambda field: field[index], both)
     else:
         law, scatter = _given(source, noise)
     unit = _loss_unit(source, points, loss_unit)
     design, relative_se = _design(points, law)
     law_loss = _law_loss(law, {symbol: design[symbol] for symbol in law.inputs})
+    if isinstance(source, Posterior) and source.spec.drift is not None:
+        law_loss = law_loss * np.exp(np.asarray(source.drift_path(design, seed))[index])
     _check_losses(law_loss, "law", "check its parameters and the points")
     law_loss = np.broadcast_to(law_loss, (sets, law_loss.shape[1]))
     with np.errstate(over="ignore", under="ignore"):  # what is lost to them is refused below
@@ -169,10 +173,10 @@ def _bad_values(item: Law | Noise, kind: str) -> list[Problem]:
     return problems
 
 
-def _drawn(
+def _chosen(
     posterior: Posterior, noise: Any, sets: int, seed: int, allow_failed: bool
-) -> tuple[Law, Noise]:
-    """A draw of law and noise for each set, each field of shape (sets,)."""
+) -> NDArray[np.intp]:
+    """The draw that each set uses, shape (sets,)."""
     posterior.require_sound(allow_failed)
     if noise is not None:
         raise InputError(
@@ -186,9 +190,7 @@ def _drawn(
     shuffles = [
         _stream(seed, OF_DRAWS, turn).permutation(total) for turn in range(-(-sets // total))
     ]
-    index = np.concatenate(shuffles)[:sets]
-    both = posterior.flat_law(), posterior.flat_noise()
-    return jax.tree.map(lambda field: field[index], both)
+    return np.concatenate(shuffles)[:sets]
 
 
 def _loss_unit(source: Any, points: Any, chosen: str | None) -> str:

@@ -6,6 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 
 import jax
 
@@ -40,6 +41,9 @@ class Executor(ABC):
     def round_up(self, sets: int) -> int:
         """Return the data sets of a chunk: at least so many, shared evenly by the devices."""
         return sets
+
+    def close(self) -> None:  # noqa: B027
+        """Stop what was started for it."""
 
 
 class Local(Executor):
@@ -83,12 +87,13 @@ class Local(Executor):
         return -(-sets // devices) * devices
 
 
-def get_executor(
+@contextmanager
+def opened(
     executor: str | Executor,
     workers: int | None = None,
     per_chunk: Mapping[str, float] | None = None,
-) -> Executor:
-    """Return an executor from its name, or the executor itself.
+) -> Iterator[Executor]:
+    """Give an executor by its name, and close it whatever happens; or the executor itself.
 
     Raises
     ------
@@ -96,7 +101,16 @@ def get_executor(
         There is no such executor, or what it needs is not installed.
     """
     if isinstance(executor, Executor):
-        return executor
+        yield executor
+        return
+    made = _made(executor, workers, per_chunk)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _made(executor: str, workers: int | None, per_chunk: Mapping[str, float] | None) -> Executor:
     if executor == "ray":
         from bayescale.sweep.on_ray import OnRay
 

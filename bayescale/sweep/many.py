@@ -20,7 +20,7 @@ from bayescale.noise import Noise, get_noise
 from bayescale.prediction import positive
 from bayescale.priors import Prior
 from bayescale.runs import group_runs
-from bayescale.sweep.executors import Executor, get_executor
+from bayescale.sweep.executors import Executor, opened
 from bayescale.sweep.pace import Announce
 from bayescale.sweep.quantities import Targets
 from bayescale.sweep.running import Progress, run_chunks
@@ -238,9 +238,11 @@ def fit_many(
         source = SeparateSets(runs, checks)
     else:
         source = TableSets(group_runs(runs, by, columns, where, loss_unit), checks)
-    where_to = get_executor(executor, workers, per_chunk)
-    job = make_job(spec, where_to, method, seed, level, points, flops, draws, sets, side_by_side)
-    return run_sweep(job, source, where_to, output, resume, progress, announce)
+    with opened(executor, workers, per_chunk) as where_to:
+        job = make_job(
+            spec, where_to, method, seed, level, points, flops, draws, sets, side_by_side
+        )
+        return run_sweep(job, source, where_to, output, resume, progress, announce)
 
 
 def make_job(

@@ -118,7 +118,6 @@ class OnRay(Executor):
         finally:
             for reference in running:
                 self.ray.cancel(reference, force=True)
-            self.close()
 
     def _result(
         self, job: Job, source: Sets, rows: Sequence[int], reference: Any

@@ -20,7 +20,7 @@ from bayescale.noise import Noise
 from bayescale.priors import Prior
 from bayescale.runs import Runs
 from bayescale.runs.roles import LABEL_ROLES
-from bayescale.sweep.executors import Executor, get_executor
+from bayescale.sweep.executors import Executor, opened
 from bayescale.sweep.many import SETS, ManyFits, make_job, run_sweep
 from bayescale.sweep.pace import Announce
 from bayescale.sweep.running import Progress
@@ -242,15 +242,15 @@ def fit_variants(
         The posterior of all runs could not be sampled.
     """
     spec, table, _, _ = prepare(runs, law, noise, x=x, priors=priors, allow=allow)
-    where_to = get_executor(executor)
     clusters = Clusters.of(table, by)
     chosen = counts(clusters)
     sets = min(SETS, len(chosen.names))
     factor = table.flops_per_parameter_token
-    job = make_job(spec, where_to, sets=sets, flops_per_parameter_token=factor, **settings)
     checks = Checks(spec, None, tuple([allow] if isinstance(allow, str) else allow))
     source = ReweightedSets(table, checks, chosen)
-    fits = run_sweep(job, source, where_to, progress=progress, announce=announce)
+    with opened(executor) as where_to:
+        job = make_job(spec, where_to, sets=sets, flops_per_parameter_token=factor, **settings)
+        fits = run_sweep(job, source, where_to, progress=progress, announce=announce)
     whole, *others = fits.table.to_pylist()
     if whole["status"] not in ("ok", "warn"):
         raise FailedFitError(f"the posterior of all runs: {whole['reason']}")
