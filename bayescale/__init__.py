@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bayescale import datasets, drift, laws, plots, priors, units
     from bayescale.allocation import Allocation, allocate
+    from bayescale.backtesting import Backtest, backtest
     from bayescale.diagnostics import Diagnostics, Verdict
     from bayescale.errors import BayescaleError, DesignError, FailedFitError, InputError
     from bayescale.estimation import PointEstimate, point_estimate
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Allocation": "allocation",
+    "Backtest": "backtesting",
     "BayescaleError": "errors",
     "Bootstrap": "resampling",
     "DesignError": "errors",
@@ -44,6 +46,7 @@ _HOMES = {
     "Simulation": "simulation",
     "Verdict": "diagnostics",
     "allocate": "allocation",
+    "backtest": "backtesting",
     "bootstrap": "resampling",
     "fit": "fitting",
     "fit_many": "sweep.many",
@@ -57,6 +60,7 @@ _MODULES = ("datasets", "drift", "laws", "plots", "priors", "units")
 
 __all__ = [
     "Allocation",
+    "Backtest",
     "BayescaleError",
     "Bootstrap",
     "DesignError",
@@ -73,6 +77,7 @@ __all__ = [
     "Simulation",
     "Verdict",
     "allocate",
+    "backtest",
     "bootstrap",
     "datasets",
     "drift",

@@ -158,13 +158,8 @@ def prepare(
 ) -> tuple[ModelSpec, Runs, Data, list[str]]:
     """Return the model, the checked runs, the data that programs see, and the lifted checks."""
     spec = model_spec(get_law(law), get_noise(noise), priors, get_drift(drift))
-    runs = as_runs(runs)
-    if x is not None:
-        runs = runs.with_x(x)
-    runs = with_one_input(runs, spec.law)
+    runs = runs_for(runs, spec.law, x)
     inputs = spec.law.inputs
-    for symbol in inputs:
-        runs[symbol]  # raises, naming the missing column
     lifted = check_design(runs, inputs, len(spec.law.parameters()), spec.law.name, allow)
     data = data_of(runs, inputs)
     for c in spec.coordinates:
@@ -184,6 +179,17 @@ def _checked(chains: int, sampler: Sampler) -> Sampler:
         if not (isinstance(value, int) and value >= least):
             raise InputError(Problem(name, f"it is {value!r}", remedy=f"give {least} or more"))
     return sampler
+
+
+def runs_for(runs: Any, law: type[Law], x: str | None = None) -> Runs:
+    """Return the runs with every input of the law; raises, naming the missing column."""
+    runs = as_runs(runs)
+    if x is not None:
+        runs = runs.with_x(x)
+    runs = with_one_input(runs, law)
+    for symbol in law.inputs:
+        runs[symbol]
+    return runs
 
 
 def with_one_input(runs: Runs, law: type[Law]) -> Runs:

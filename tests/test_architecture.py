@@ -36,6 +36,7 @@ ORDER = [
     ("allocation",),
     ("simulation",),
     ("sweep",),
+    ("backtesting",),
     ("resampling", "leaving_out"),
     ("plots",),
     ("cli",),
@@ -44,7 +45,9 @@ ORDER = [
 RANK = {unit: rank for rank, units in enumerate(ORDER) for unit in units}
 # Methods that only pass on to a function below: they import it when they are called.
 UPWARDS = {("posterior", "storage"), ("posterior", "arviz_tree")}
-MAY_INFER = {"inference", "fitting", "estimation", "sweep", "resampling", "leaving_out"}
+MAY_INFER = {
+    "inference", "fitting", "estimation", "backtesting", "sweep", "resampling", "leaving_out",
+}  # fmt: skip
 
 SOURCES = {
     path.relative_to(ROOT).with_suffix("").as_posix(): ast.parse(path.read_text("utf-8"))

@@ -10,6 +10,7 @@ import typer
 from bayescale.cli.options import (
     AllowChecks,
     Columns,
+    DriftName,
     Json,
     LawName,
     Level,
@@ -37,10 +38,7 @@ def run(
     runs: RunsArgument,
     law: LawName = "chinchilla",
     noise: NoiseName = "student-t",
-    drift: Annotated[
-        str,
-        typer.Option(help="none, or random-walk: the law may drift from the runs with compute."),
-    ] = "none",
+    drift: DriftName = "none",
     x: OneVariable = None,
     columns: Columns = None,
     where: Where = None,

@@ -13,6 +13,7 @@ import typer
 
 from bayescale.cli import (
     allocate,
+    backtest,
     bootstrap,
     demo,
     describe,
@@ -36,7 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, sweep, bootstrap, influence, simulate, laws,
+    demo, describe, fit, predict, allocate, backtest, sweep, bootstrap, influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.NAME, epilog=command.EXAMPLE)(command.run)

@@ -56,6 +56,10 @@ TableOption = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no verdicts.")]
 LawName = Annotated[str, typer.Option(help="Name of a law (bayescale laws), or module:Class.")]
 NoiseName = Annotated[str, typer.Option(help="student-t, gaussian or laplace.")]
+DriftName = Annotated[
+    str,
+    typer.Option(help="none, or random-walk: the law may drift from the runs with compute."),
+]
 OneVariable = Annotated[
     str | None,
     typer.Option(help="For a law of one variable: params, tokens, flops or unique_tokens."),

@@ -1,7 +1,8 @@
 """Figures, a module each: axes in, axes out, and nothing global touched."""
 
+from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
-from bayescale.plots.gallery import save_plots
+from bayescale.plots.gallery import save_backtest_plot, save_plots
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.prior_and_posterior import plot_prior_posterior
@@ -9,9 +10,11 @@ from bayescale.plots.runs_and_fit import plot_runs
 
 __all__ = [
     "plot_allocation",
+    "plot_backtest",
     "plot_loss",
     "plot_prior_posterior",
     "plot_ranks",
     "plot_runs",
+    "save_backtest_plot",
     "save_plots",
 ]

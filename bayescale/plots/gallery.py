@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from bayescale.backtesting import Backtest
 from bayescale.cache import write_atomically
 from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL
+from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
@@ -47,12 +49,22 @@ def save_plots(
     }
     if set(posterior.spec.law.inputs) == {"N", "D"} and posterior.diagnostics.verdict != "failed":
         figures["optimal_allocation"] = lambda: plot_allocation(posterior, level=level)
+    folder = _made(folder)
+    return [path for name, draw in figures.items() for path in _write(name, draw, folder)]
+
+
+def save_backtest_plot(result: Backtest, folder: str | Path) -> list[Path]:
+    """Write the figure of a backtest as PNG and PDF into a folder, and return the paths."""
+    return _write("backtest", lambda: plot_backtest(result), _made(folder))
+
+
+def _made(folder: str | Path) -> Path:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(Problem(str(folder), f"it cannot be made: {error.strerror}")) from None
-    return [path for name, draw in figures.items() for path in _write(name, draw, folder)]
+    return folder
 
 
 def _write(name: str, draw: Callable[[], Any], folder: Path) -> list[Path]:

@@ -1,0 +1,381 @@
+"""Backtests: what the intervals would have covered, had only the cheaper of the runs been there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayescale.drift import RandomWalk, log_compute
+from bayescale.errors import FailedFitError, InputError, Problem
+from bayescale.fitting import as_runs, fit, prepare, runs_for
+from bayescale.intervals import DEFAULT_LEVEL, check_level
+from bayescale.laws import Law, get_law
+from bayescale.noise import Noise
+from bayescale.prediction import Prediction, predict
+from bayescale.priors import Prior
+from bayescale.runs import Runs
+from bayescale.tables import Column, Table, number
+
+if TYPE_CHECKING:
+    import pandas
+
+FRACTIONS = (0.5, 0.65, 0.8)  # of the runs that are fitted
+DISTANCES = (0.0, 0.25, 0.5, 1.0, np.inf)  # decades beyond the fitted runs, edges of the bins
+SAME = 1e-6  # runs whose log10 of compute differs by less have one budget
+SHORTFALL = 0.1  # of coverage below the level, from which the intervals are called too narrow
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """A fit to the cheapest runs, and its forecasts of all others.
+
+    Parameters
+    ----------
+    fitted, forecast
+        Indices of the runs that were fitted, and of those that were forecast, cheapest first.
+    status, reason
+        ``ok`` or ``warn``, as the sampling was; ``failed`` (sampling) or ``rejected`` (the cheapest
+        runs do not inform the law), and then why.
+    prediction
+        The forecasts, in the order of `forecast`; None if there are none.
+    loss
+        What was observed, likewise.
+    """
+
+    fitted: NDArray[np.intp]
+    forecast: NDArray[np.intp]
+    status: str
+    reason: str
+    prediction: Prediction | None
+    loss: Floats
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """Which outcomes lie in their interval; empty if there are no forecasts."""
+        if self.prediction is None:
+            return np.zeros(0, bool)
+        lower, upper = self._ends()
+        return (lower <= self.loss) & (self.loss <= upper)
+
+    @property
+    def pit(self) -> Floats:
+        """The share of each forecast's draws below the outcome; uniform for true forecasts."""
+        return np.zeros(0) if self.prediction is None else (
+            self.prediction.draws < self.loss
+        ).mean(axis=0)  # fmt: skip
+
+    @property
+    def error(self) -> Floats:
+        """Log of each outcome, less that of the forecast's median."""
+        if self.prediction is None:
+            return np.zeros(0)
+        return np.log(self.loss / [i.median for i in self.prediction.intervals])
+
+    @property
+    def interval_score(self) -> Floats:
+        """Of each forecast on log loss: width, and 2 / (1 - level) times the distance outside."""
+        if self.prediction is None:
+            return np.zeros(0)
+        lower, upper = np.log(self._ends())
+        observed = np.log(self.loss)
+        outside = np.maximum(lower - observed, 0) + np.maximum(observed - upper, 0)
+        return upper - lower + 2 / (1 - self.prediction.level) * outside
+
+    @property
+    def decades_beyond(self) -> Floats:
+        """How far each forecast run lies beyond the fitted ones."""
+        return np.zeros(0) if self.prediction is None else self.prediction.decades_beyond
+
+    def _ends(self) -> Floats:
+        assert self.prediction is not None
+        return np.array([[i.lower, i.upper] for i in self.prediction.intervals]).T
+
+
+@dataclass(frozen=True, eq=False)
+class Backtest:
+    """Forecasts of the runs from cheaper ones, beside what was observed.
+
+    Parameters
+    ----------
+    law, noise, drift
+        Names of what was fitted.
+    level
+        Mass of the intervals.
+    runs
+        The runs.
+    compute
+        What the runs are ordered by, of shape (runs,): C for a law of N and D, else the product of
+        the law's inputs.
+    origins
+        A fit to the cheapest runs each, the smallest first.
+    """
+
+    law: str
+    noise: str
+    drift: str
+    level: float
+    runs: Runs
+    compute: Floats
+    origins: tuple[Origin, ...]
+
+    @property
+    def coverage(self) -> float:
+        """Share of all forecasts whose interval holds the outcome; NaN if there are none."""
+        return _mean(self._all("inside"))
+
+    @property
+    def interval_score(self) -> float:
+        """Mean interval score of all forecasts, on log loss; NaN if there are none."""
+        return _mean(self._all("interval_score"))
+
+    def by_distance(self) -> list[dict[str, float]]:
+        """Number of forecasts, coverage and mean error by decades beyond the fitted runs."""
+        inside, error, decades = map(self._all, ("inside", "error", "decades_beyond"))
+        found = []
+        for low, high in pairwise(DISTANCES):
+            mine = (low <= decades) & (decades < high)
+            if mine.any():
+                found.append(
+                    {
+                        "from": low,
+                        "to": high,
+                        "n": int(mine.sum()),
+                        "coverage": float(inside[mine].mean()),
+                        "error": float(error[mine].mean()),
+                    }
+                )
+        return found
+
+    def verdict(self) -> str:
+        """Return in words what the intervals were worth."""
+        total = len(self._all("inside"))
+        if not total:
+            return "No fit to the cheaper runs gave a forecast."
+        said = f"{self.level:.0%} intervals covered {self.coverage:.0%} of {total} forecasts of larger runs"
+        if self.coverage >= self.level - SHORTFALL:
+            return f"{said}."
+        remedy = "; let the law drift: --drift random-walk" if self.drift == "none" else ""
+        return f"{said}: they are too narrow for runs like these{remedy}."
+
+    def to_json(self) -> dict[str, Any]:
+        """The backtest as plain data."""
+        return {
+            "law": self.law,
+            "noise": self.noise,
+            "drift": self.drift,
+            "level": self.level,
+            "n_runs": len(self.runs),
+            "coverage": self.coverage,
+            "interval_score": self.interval_score,
+            "verdict": self.verdict(),
+            "origins": [
+                {
+                    "n_fitted": len(origin.fitted),
+                    "n_forecast": len(origin.forecast),
+                    "compute": float(self.compute[origin.fitted].max()),
+                    "status": origin.status,
+                    "reason": origin.reason,
+                    "coverage": _mean(origin.inside),
+                    "error": _mean(origin.error),
+                    "interval_score": _mean(origin.interval_score),
+                    "decades_beyond": float(np.max(origin.decades_beyond, initial=0.0)),
+                }
+                for origin in self.origins
+            ],
+            "by_distance": self.by_distance(),
+            "forecasts": self.to_frame().to_dict("records"),
+        }
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A data frame with a row for each forecast."""
+        import pandas
+
+        rows = []
+        for origin in self.origins:
+            if origin.prediction is None:
+                continue
+            for i, run in enumerate(origin.forecast):
+                interval = origin.prediction.intervals[i]
+                rows.append(
+                    {
+                        "n_fitted": len(origin.fitted),
+                        "row": int(run),
+                        **{s: float(v[i]) for s, v in origin.prediction.points.items()},
+                        "loss": float(origin.loss[i]),
+                        "median": interval.median,
+                        "lower": interval.lower,
+                        "upper": interval.upper,
+                        "inside": bool(origin.inside[i]),
+                        "pit": float(origin.pit[i]),
+                        "decades_beyond": float(origin.decades_beyond[i]),
+                    }
+                )
+        return pandas.DataFrame(rows)
+
+    def table(self) -> Table:
+        """Return the table of the origins, as it goes into a paper."""
+        drift = "" if self.drift == "none" else f" and {self.drift} drift"
+        caption = (
+            f"Backtest of the {self.law} law with {self.noise} noise{drift} on {len(self.runs)} runs: "
+            f"fitted to the cheapest, {self.level:.0%} intervals for the others. Error: mean of log "
+            "loss observed less forecast."
+        )
+        heads = ("fitted", "up to compute", "forecast", "decades beyond", "covered", "error",
+                 "interval score", "status")  # fmt: skip
+        rows = tuple(self._row(origin) for origin in self.origins)
+        return Table(caption, tuple(map(Column, heads)), rows)
+
+    def _row(self, origin: Origin) -> tuple[str, ...]:
+        compute = number(float(f"{self.compute[origin.fitted].max():.3g}"))
+        start = (str(len(origin.fitted)), compute, str(len(origin.forecast)))
+        if origin.prediction is None:
+            return (*start, "", "", "", "", f"{origin.status}: {origin.reason}")
+        return (
+            *start,
+            f"{origin.decades_beyond.max():.1f}",
+            f"{_mean(origin.inside):.0%}",
+            f"{_mean(origin.error):+.1%}",
+            f"{_mean(origin.interval_score):.3f}",
+            origin.status,
+        )
+
+    def __repr__(self) -> str:
+        return f"{self.table().caption}\n{self.table().text()}\n{self.verdict()}"
+
+    def _all(self, name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(origin, name) for origin in self.origins])
+
+
+def backtest(
+    runs: Any,
+    law: str | type[Law] = "chinchilla",
+    noise: str | type[Noise] = "student-t",
+    *,
+    fractions: Sequence[float] = FRACTIONS,
+    x: str | None = None,
+    priors: Mapping[str, Prior] | None = None,
+    drift: str | RandomWalk | None = None,
+    allow: Collection[str] = (),
+    seed: int = 0,
+    level: float = DEFAULT_LEVEL,
+    progress: Callable[[int, int], None] | None = None,
+) -> Backtest:
+    r"""Forecast the larger of the runs from the cheaper ones, and compare with what was observed.
+
+    .. math:: \mathrm{coverage} = \frac{1}{n} \sum_i
+              \left[\, q_{(1 - \mathrm{level}) / 2} \le L_i \le q_{(1 + \mathrm{level}) / 2} \,\right],
+              \qquad q = \text{quantiles given the runs with } C \le C_\mathrm{origin}
+
+    The assumption: larger runs will depart from the law as these did from what the cheaper of them
+    said. Forecasts from one origin share their error, so ten of them are not ten tests.
+
+    Parameters
+    ----------
+    runs, law, noise, x, priors, drift, allow, seed
+        As for `bayescale.fit`.
+    fractions
+        Shares of the runs that are fitted, above 0 and below 1, each the cheapest by compute. Runs of
+        one budget stay together.
+    level
+        Mass of the intervals, between 0 and 1.
+    progress
+        Called with the fits done and the fits in all.
+
+    Returns
+    -------
+    Backtest
+        An `Origin` for each fraction, the smallest first; those that cannot be fitted say why.
+
+    Raises
+    ------
+    InputError
+        The runs, the law or an option cannot be used, or all runs have one compute budget.
+
+    References
+    ----------
+    Rolling-origin evaluation: Tashman 2000, Out-of-sample tests of forecasting accuracy,
+    International Journal of Forecasting 16, 437-450. Interval score: Gneiting and Raftery 2007,
+    Strictly proper scoring rules, prediction, and estimation, JASA 102, 359-378, equation 43.
+
+    Examples
+    --------
+    >>> result = backtest("byte-sweep", fractions=[0.7])
+    >>> result.origins[0].status
+    'ok'
+    >>> 0 <= result.coverage <= 1
+    True
+    """
+    check_level(level)
+    source = as_runs(runs)
+    law_class = get_law(law)
+    inputs = law_class.inputs
+    seen = runs_for(source, law_class, x)
+    two = {"N", "D"} <= set(inputs)
+    logs = np.log10(seen.C) if two else log_compute({s: seen[s] for s in inputs})
+    order = np.argsort(logs, kind="stable")
+    cuts = _cuts(logs[order], fractions)
+    spec, prepared, _, _ = prepare(source, law, noise, x=x, priors=priors, drift=drift, allow=allow)
+
+    def forecast(cut: int) -> Origin:
+        fitted, others = order[:cut], order[cut:]
+        try:
+            posterior = fit(
+                source.take(np.sort(fitted)), law, noise,
+                x=x, priors=priors, drift=drift, allow=allow, seed=seed,
+            )  # fmt: skip
+            points = {symbol: prepared[symbol][others] for symbol in inputs}
+            prediction = predict(posterior, points=points, level=level, seed=seed)
+        except (FailedFitError, InputError) as error:
+            status = "failed" if isinstance(error, FailedFitError) else "rejected"
+            return Origin(fitted, others, status, " ".join(str(error).split()), None, np.zeros(0))
+        verdict = posterior.diagnostics.verdict
+        codes = ", ".join(v.code for v in posterior.diagnostics.verdicts)
+        return Origin(fitted, others, verdict, codes, prediction, prepared.loss[others])
+
+    origins = []
+    for done, cut in enumerate(cuts):
+        if progress is not None:
+            progress(done, len(cuts))
+        origins.append(forecast(cut))
+    if progress is not None:
+        progress(len(cuts), len(cuts))
+    return Backtest(
+        law=spec.law.name,
+        noise=spec.noise.name,
+        drift="none" if spec.drift is None else spec.drift.name,
+        level=level,
+        runs=prepared,
+        compute=10**logs,
+        origins=tuple(origins),
+    )
+
+
+def _cuts(logs: Floats, fractions: Sequence[float]) -> list[int]:
+    """How many of the cheapest runs are fitted: the gap between budgets that is nearest to each share."""
+    shares = np.atleast_1d(np.asarray(fractions, dtype=np.float64))
+    if not len(shares) or not np.all((shares > 0) & (shares < 1)):
+        raise InputError(
+            Problem("fractions", f"they are {', '.join(f'{s:g}' for s in shares) or 'none'}",
+                    "each is the share of the runs that are fitted, above 0 and below 1",
+                    "write 0.5, 0.65, 0.8")
+        )  # fmt: skip
+    gaps = np.flatnonzero(np.diff(logs) > SAME) + 1
+    if not len(gaps):
+        raise InputError(
+            Problem("runs", "all of them have one compute budget",
+                    "a backtest forecasts larger runs from cheaper ones",
+                    "add runs of another budget")
+        )  # fmt: skip
+    wanted = np.round(shares * len(logs))
+    return sorted({int(gaps[np.argmin(np.abs(gaps - k))]) for k in wanted})
+
+
+def _mean(values: Any) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
