@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayescale.diagnostics import Verdict
 from bayescale.drift import RandomWalk, log_compute
-from bayescale.errors import FailedFitError, InputError, Problem
-from bayescale.fitting import as_runs, fit, prepare, runs_for
-from bayescale.intervals import DEFAULT_LEVEL, check_level
+from bayescale.errors import DesignError, FailedFitError, InputError, Problem
+from bayescale.fitting import fit, prepare, runs_for
+from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.laws import Law, get_law
 from bayescale.noise import Noise
 from bayescale.prediction import Prediction, predict
@@ -57,45 +58,47 @@ class Origin:
     loss: Floats
 
     @property
-    def inside(self) -> NDArray[np.bool_]:
-        """Which outcomes lie in their interval; empty if there are no forecasts."""
-        if self.prediction is None:
-            return np.zeros(0, bool)
-        lower, upper = self._ends()
-        return (lower <= self.loss) & (self.loss <= upper)
+    def intervals(self) -> tuple[Interval, ...]:
+        """Of each forecast; none if the fit gave no forecasts, as with all that follows from them."""
+        return () if self.prediction is None else self.prediction.intervals
 
     @property
-    def pit(self) -> Floats:
-        """The share of each forecast's draws below the outcome; uniform for true forecasts."""
-        return np.zeros(0) if self.prediction is None else (
-            self.prediction.draws < self.loss
-        ).mean(axis=0)  # fmt: skip
+    def ends(self) -> Floats:
+        """Lower and upper ends of the intervals, shape (2, forecasts)."""
+        return np.array([[i.lower, i.upper] for i in self.intervals]).reshape(-1, 2).T
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """Which outcomes lie in their interval."""
+        lower, upper = self.ends
+        return (lower <= self.loss) & (self.loss <= upper)
 
     @property
     def error(self) -> Floats:
         """Log of each outcome, less that of the forecast's median."""
-        if self.prediction is None:
-            return np.zeros(0)
-        return np.log(self.loss / [i.median for i in self.prediction.intervals])
+        return np.log(self.loss / np.array([i.median for i in self.intervals]))
 
     @property
     def interval_score(self) -> Floats:
         """Of each forecast on log loss: width, and 2 / (1 - level) times the distance outside."""
         if self.prediction is None:
             return np.zeros(0)
-        lower, upper = np.log(self._ends())
+        lower, upper = np.log(self.ends)
         observed = np.log(self.loss)
         outside = np.maximum(lower - observed, 0) + np.maximum(observed - upper, 0)
         return upper - lower + 2 / (1 - self.prediction.level) * outside
 
     @property
+    def pit(self) -> Floats:
+        """The share of each forecast's draws below the outcome; uniform for true forecasts."""
+        if self.prediction is None:
+            return np.zeros(0)
+        return (self.prediction.draws < self.loss).mean(axis=0)
+
+    @property
     def decades_beyond(self) -> Floats:
         """How far each forecast run lies beyond the fitted ones."""
         return np.zeros(0) if self.prediction is None else self.prediction.decades_beyond
-
-    def _ends(self) -> Floats:
-        assert self.prediction is not None
-        return np.array([[i.lower, i.upper] for i in self.prediction.intervals]).T
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,23 +149,27 @@ class Backtest:
                     {
                         "from": low,
                         "to": high,
-                        "n": int(mine.sum()),
+                        "n_forecast": int(mine.sum()),
                         "coverage": float(inside[mine].mean()),
                         "error": float(error[mine].mean()),
                     }
                 )
         return found
 
-    def verdict(self) -> str:
-        """Return in words what the intervals were worth."""
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the intervals were worth, where they were worth little."""
         total = len(self._all("inside"))
         if not total:
-            return "No fit to the cheaper runs gave a forecast."
-        said = f"{self.level:.0%} intervals covered {self.coverage:.0%} of {total} forecasts of larger runs"
+            said = "No fit to the cheaper runs gave a forecast."
+            return (Verdict("no-forecasts", "warn", said, "The status of each origin says why."),)
         if self.coverage >= self.level - SHORTFALL:
-            return f"{said}."
-        remedy = "; let the law drift: --drift random-walk" if self.drift == "none" else ""
-        return f"{said}: they are too narrow for runs like these{remedy}."
+            return ()
+        said = f"The {self.level:.0%} intervals held {self.coverage:.0%} of {total} outcomes."
+        advice = (
+            "Let the law drift (--drift random-walk)" if self.drift == "none" else "Try another law"
+        )
+        return (Verdict("intervals-too-narrow", "warn", said, f"{advice}, and test again."),)
 
     def to_json(self) -> dict[str, Any]:
         """The backtest as plain data."""
@@ -174,7 +181,6 @@ class Backtest:
             "n_runs": len(self.runs),
             "coverage": self.coverage,
             "interval_score": self.interval_score,
-            "verdict": self.verdict(),
             "origins": [
                 {
                     "n_fitted": len(origin.fitted),
@@ -191,6 +197,7 @@ class Backtest:
             ],
             "by_distance": self.by_distance(),
             "forecasts": self.to_frame().to_dict("records"),
+            "verdicts": [asdict(v) for v in self.verdicts],
         }
 
     def to_frame(self) -> pandas.DataFrame:
@@ -224,8 +231,9 @@ class Backtest:
         drift = "" if self.drift == "none" else f" and {self.drift} drift"
         caption = (
             f"Backtest of the {self.law} law with {self.noise} noise{drift} on {len(self.runs)} runs: "
-            f"fitted to the cheapest, {self.level:.0%} intervals for the others. Error: mean of log "
-            "loss observed less forecast."
+            f"fitted to the cheapest, {self.level:.0%} intervals for the others, which held "
+            f"{self.coverage:.0%} of {len(self._all('inside'))} outcomes. Error: mean of log loss "
+            "observed less forecast."
         )
         heads = ("fitted", "up to compute", "forecast", "decades beyond", "covered", "error",
                  "interval score", "status")  # fmt: skip
@@ -247,7 +255,7 @@ class Backtest:
         )
 
     def __repr__(self) -> str:
-        return f"{self.table().caption}\n{self.table().text()}\n{self.verdict()}"
+        return "\n".join([self.table().caption, self.table().text(), *map(str, self.verdicts)])
 
     def _all(self, name: str) -> NDArray[Any]:
         return np.concatenate([getattr(origin, name) for origin in self.origins])
@@ -313,31 +321,30 @@ def backtest(
     True
     """
     check_level(level)
-    source = as_runs(runs)
     law_class = get_law(law)
     inputs = law_class.inputs
-    seen = runs_for(source, law_class, x)
+    table = runs_for(runs, law_class, x)
     two = {"N", "D"} <= set(inputs)
-    logs = np.log10(seen.C) if two else log_compute({s: seen[s] for s in inputs})
+    logs = np.log10(table.C) if two else log_compute({s: table[s] for s in inputs})
     order = np.argsort(logs, kind="stable")
     cuts = _cuts(logs[order], fractions)
-    spec, prepared, _, _ = prepare(source, law, noise, x=x, priors=priors, drift=drift, allow=allow)
+    spec, *_ = prepare(table, law, noise, priors=priors, drift=drift, allow=allow)
 
     def forecast(cut: int) -> Origin:
         fitted, others = order[:cut], order[cut:]
         try:
+            cheapest = table.take(np.sort(fitted))
             posterior = fit(
-                source.take(np.sort(fitted)), law, noise,
-                x=x, priors=priors, drift=drift, allow=allow, seed=seed,
+                cheapest, law, noise, priors=priors, drift=drift, allow=allow, seed=seed
             )  # fmt: skip
-            points = {symbol: prepared[symbol][others] for symbol in inputs}
+            points = {symbol: table[symbol][others] for symbol in inputs}
             prediction = predict(posterior, points=points, level=level, seed=seed)
-        except (FailedFitError, InputError) as error:
+        except (FailedFitError, DesignError) as error:
             status = "failed" if isinstance(error, FailedFitError) else "rejected"
             return Origin(fitted, others, status, " ".join(str(error).split()), None, np.zeros(0))
         verdict = posterior.diagnostics.verdict
         codes = ", ".join(v.code for v in posterior.diagnostics.verdicts)
-        return Origin(fitted, others, verdict, codes, prediction, prepared.loss[others])
+        return Origin(fitted, others, verdict, codes, prediction, table.loss[others])
 
     origins = []
     for done, cut in enumerate(cuts):
@@ -351,7 +358,7 @@ def backtest(
         noise=spec.noise.name,
         drift="none" if spec.drift is None else spec.drift.name,
         level=level,
-        runs=prepared,
+        runs=table,
         compute=10**logs,
         origins=tuple(origins),
     )

@@ -1,6 +1,7 @@
 """Backtests: which runs are forecast from which, what is scored, and what is said of it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 
 import bayescale
 from bayescale import InputError, Runs, backtest
-from bayescale.backtesting import FRACTIONS, Backtest
+from bayescale.backtesting import FRACTIONS
 from bayescale.cli.main import app
 from bayescale.intervals import Interval
 from bayescale.plots import plot_backtest, save_backtest_plot
@@ -65,8 +66,8 @@ def test_scores_are_those_of_their_definitions(result):
     inside = np.concatenate([o.inside for o in result.origins])
     assert result.coverage == inside.mean()
     bins = result.by_distance()
-    assert sum(b["n"] for b in bins) == len(inside)
-    assert sum(b["n"] * b["coverage"] for b in bins) == pytest.approx(inside.sum())
+    assert sum(b["n_forecast"] for b in bins) == len(inside)
+    assert sum(b["n_forecast"] * b["coverage"] for b in bins) == pytest.approx(inside.sum())
 
 
 def test_where_the_law_is_right_the_intervals_cover(result):
@@ -84,31 +85,36 @@ def test_what_cannot_be_fitted_says_so_and_the_others_go_on():
     assert len(first.inside) == 0
     assert second.status in ("ok", "warn")
     assert len(found.to_frame()) == 3
+    only = replace(found, origins=(first,))
+    assert [v.code for v in only.verdicts] == ["no-forecasts"]
+    assert np.isnan(only.coverage)
+    with pytest.raises(InputError, match="nothing to plot"):
+        plot_backtest(only)
     assert found.to_json()["origins"][0]["reason"] == first.reason
     assert first.reason in repr(found)
 
 
-def verdict(result, inside, drift="none", level=0.9):
-    """What is said where these forecasts were covered."""
-    from dataclasses import replace
-
+def with_coverage(result, inside, drift="none"):
+    """The backtest as it would be if this share of the first origin's forecasts were covered."""
     origin = result.origins[0]
     count = len(origin.forecast)
     loss = np.where(np.arange(count) < inside * count, 1.0, 100.0)
-    unit = Interval.of([0.9, 1.1], 0.9)
-    prediction = replace(origin.prediction, intervals=(unit,) * count)
+    intervals = (Interval.of([0.9, 1.1], 0.9),) * count
+    prediction = replace(origin.prediction, intervals=intervals)
     made = replace(origin, prediction=prediction, loss=loss)
-    parts = (result.law, result.noise, drift, level, result.runs, result.compute)
-    return Backtest(*parts, (made,)).verdict()
+    return replace(result, drift=drift, origins=(made,))
 
 
-def test_the_verdict_names_intervals_that_are_too_narrow(result):
-    assert verdict(result, 0.5) == (
-        "90% intervals covered 50% of 16 forecasts of larger runs: they are too narrow for runs like "
-        "these; let the law drift: --drift random-walk."
-    )
-    assert "--drift" not in verdict(result, 0.5, drift="random-walk")
-    assert verdict(result, 1.0) == "90% intervals covered 100% of 16 forecasts of larger runs."
+def test_intervals_that_are_too_narrow_are_named(result):
+    half = with_coverage(result, 0.5)
+    (verdict,) = half.verdicts
+    assert (verdict.code, verdict.severity) == ("intervals-too-narrow", "warn")
+    assert verdict.sentence == "The 90% intervals held 50% of 16 outcomes."
+    assert "--drift random-walk" in verdict.advice
+    assert "--drift" not in with_coverage(result, 0.5, drift="random-walk").verdicts[0].advice
+    assert "held 50% of 16 outcomes" in half.table().caption
+    assert str(verdict) in repr(half)
+    assert with_coverage(result, 1.0).verdicts == ()
 
 
 def test_laws_of_one_variable():

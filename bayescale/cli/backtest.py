@@ -27,7 +27,7 @@ from bayescale.cli.options import (
     parse_numbers,
     read_runs,
 )
-from bayescale.cli.output import bar, emit, emit_json, emit_table
+from bayescale.cli.output import bar, drawing, emit, emit_json, emit_table, note
 
 NAME = "backtest"
 EXAMPLE = "Example:  bayescale backtest runs.csv --law coupled --drift random-walk --plots figures"
@@ -78,15 +78,16 @@ def run(
             progress=progress,
         )
     if plots is not None:
-        import matplotlib
+        with drawing(plots, quiet or json):
+            from bayescale.plots import save_backtest_plot
 
-        matplotlib.use("agg")
-        from bayescale.plots import save_backtest_plot
-
-        save_backtest_plot(result, plots)
+            save_backtest_plot(result, plots)
     if json:
         emit_json(result.to_json())
     elif table is not None:
         emit_table(result.table(), table.value)
     else:
-        emit(repr(result))
+        emit(f"{result.table().caption}\n{result.table().text()}")
+    if not (json or quiet):
+        for verdict in result.verdicts:
+            note(str(verdict))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bayescale.cli.options import Json, Level, Quiet
-from bayescale.cli.output import emit, emit_json, note, progress
+from bayescale.cli.output import drawing, emit, emit_json, note, progress
 
 NAME = "demo"
 EXAMPLE = "Example:  bayescale demo --plots figures"
@@ -40,12 +40,9 @@ def run(
             i.lower <= y <= i.upper for i, y in zip(forecast.intervals, held_out.loss, strict=True)
         ]
     if plots is not None:
-        import matplotlib
+        with drawing(plots, quiet or json):
+            from bayescale.plots import save_plots
 
-        matplotlib.use("agg")
-        from bayescale.plots import save_plots
-
-        with progress(f"drawing figures into {plots}", quiet or json):
             save_plots(posterior, plots, level, held_out)
     if json:
         emit_json(

@@ -25,7 +25,7 @@ from bayescale.cli.options import (
     parse_names,
     read_runs,
 )
-from bayescale.cli.output import emit, emit_json, emit_table, note, progress
+from bayescale.cli.output import drawing, emit, emit_json, emit_table, note, progress
 
 if TYPE_CHECKING:
     from bayescale.posterior import Posterior
@@ -85,12 +85,9 @@ def run(
         if output is not None:
             posterior.save(output)
     if plots is not None:
-        import matplotlib
+        with drawing(plots, quiet or json):
+            from bayescale.plots import save_plots
 
-        matplotlib.use("agg")
-        from bayescale.plots import save_plots
-
-        with progress(f"drawing figures into {plots}", quiet or json):
             save_plots(posterior, plots, level)
     if json:
         emit_json(fit_json(posterior, level, output))

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bayescale.tables import Format, Table
 
 
@@ -50,6 +52,16 @@ def progress(what: str, quiet: bool) -> Iterator[None]:
     from rich.markup import escape
 
     with Console(stderr=True).status(escape(what)):
+        yield
+
+
+@contextmanager
+def drawing(folder: Path, quiet: bool) -> Iterator[None]:
+    """Draw figures into files: no window is opened, and it shows that work goes on."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    with progress(f"drawing figures into {folder}", quiet):
         yield
 
 

@@ -36,7 +36,7 @@ def plot_backtest(result: Backtest, axes: Any = None) -> np.ndarray:
     """
     origins = [origin for origin in result.origins if origin.prediction is not None]
     if not origins:
-        raise InputError(f"there is nothing to plot: {result.verdict()}")
+        raise InputError("there is nothing to plot: no fit to the cheaper runs gave a forecast")
     with house_style():
         mine = axes is None
         if mine:
@@ -56,9 +56,7 @@ def plot_backtest(result: Backtest, axes: Any = None) -> np.ndarray:
 def _draw(ax: Axes, result: Backtest, origin: Origin) -> None:
     assert origin.prediction is not None
     compute = result.compute[origin.forecast]
-    ends = [[i.lower, i.upper] for i in origin.prediction.intervals]
-    median = np.array([[i.median] for i in origin.prediction.intervals])
-    low, high = 100 * np.log(np.array(ends) / median).T
+    low, high = 100 * np.log(origin.ends / [i.median for i in origin.intervals])
     ax.vlines(
         compute, low, high, color=BLUE, alpha=0.3, lw=2.2, label=f"{result.level:.0%} interval"
     )
