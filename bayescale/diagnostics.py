@@ -395,7 +395,7 @@ def design_verdicts(spec: ModelSpec, runs: Runs) -> list[Verdict]:
     verdicts = []
     for symbol in spec.law.inputs:
         values = runs[symbol]
-        scales, decades = len(np.unique(values)), float(np.log10(values.max() / values.min()))
+        scales, decades = len(set(values.tolist())), float(np.log10(values.max() / values.min()))
         if scales < 4 or decades < 1:
             verdicts.append(
                 Verdict(

@@ -9,6 +9,7 @@ import platform
 import time
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -114,8 +115,7 @@ def fit(
     stats = out["stats"]
     stats["reached_max_treedepth"] = stats["num_steps"] >= 2**sampler.max_tree_depth - 1
     provenance = {
-        "bayescale": version("bayescale"),
-        **{package: version(package) for package in ("jax", "jaxlib", "numpyro", "numpy")},
+        **_versions(),
         "python": platform.python_version(),
         "device": jax.devices()[0].device_kind,
         "precision": 64,
@@ -144,6 +144,12 @@ def fit(
         reference={name: float(value) for name, value in data.reference.items()},
         provenance=provenance,
     )
+
+
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    """Versions of the packages that draws depend on; read once, since it takes milliseconds."""
+    return {p: version(p) for p in ("bayescale", "jax", "jaxlib", "numpyro", "numpy")}
 
 
 def prepare(

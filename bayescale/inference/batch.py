@@ -22,7 +22,7 @@ from bayescale.diagnostics import DIVERGENT_SHARE_FAILED, RHAT_SHORT, Convergenc
 from bayescale.errors import InputError, Problem
 from bayescale.inference.geometry import Whitening, prior_points
 from bayescale.inference.importance import CALL, ENOUGH, Weighted, densities, importance_sample
-from bayescale.inference.mode import Evaluate, bound, evaluate_points, find_minima
+from bayescale.inference.mode import Evaluate, bound, evaluate_curvature, find_minima
 from bayescale.inference.nuts import Sampler, Start, sample_chain
 from bayescale.inference.programs import key_data, programs
 from bayescale.model import Data, ModelSpec
@@ -34,6 +34,10 @@ TARGET_ACCEPT = 0.8
 RIVAL = 6.0  # a minimum within this of the lowest, in log density, is a start for chains
 STARTS = 2
 AGREEMENT = 0.02  # of log densities in 32 and in 64 bits, about their mean difference
+PROBES = 2  # times STARTS: draws that the agreement is judged by
+COARSE = 64  # rows that the search begins with, where there are twice as many or more
+COARSE_TOLERANCE = 0.1  # of that search: its minimum is a start only
+APART = 1.0  # searches that end nearer to each other than this, in the whitened space, go on as one
 
 Density = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -116,6 +120,23 @@ def stack(data: Sequence[Data], sets: int) -> Data:
     return jax.tree.map(lambda *arrays: np.stack(arrays), *filled)
 
 
+def coarse_rows(data: Data) -> Data:
+    """Return COARSE of the rows of stacked data sets, their weights raised to stand for all.
+
+    A fixed choice without a pattern, since the rows of a table often have one.
+    """
+    rows = data.log_loss.shape[1]
+    if rows <= COARSE:
+        return data
+    chosen = np.sort(np.random.default_rng(0).permutation(rows)[:COARSE])
+    taken = {
+        name: jax.tree.map(lambda array: array[:, chosen], getattr(data, name))
+        for name in ("inputs", "log_loss", "relative_se", "weight", "place")
+    }
+    taken["weight"] = taken["weight"] * (rows / COARSE)
+    return data._replace(**taken)
+
+
 def fit_chunk(
     spec: ModelSpec, settings: BatchSettings, names: Sequence[str], data: Sequence[Data]
 ) -> list[BatchFit]:
@@ -165,9 +186,10 @@ class _Chunk:
         self.generators = [
             np.random.default_rng([settings.seed, entropy_of(name), 0]) for name in self.names
         ]
-        self.evaluate = self._evaluate()
+        self.evaluate, coarse = self._evaluates()
         self.density = self._density(settings.bits)
-        self.minima = find_minima(self.evaluate, self._starts())
+        starts, going = self._coarse_minima(coarse, self._starts())
+        self.minima = find_minima(self.evaluate, starts, going)
         self.whitening = self.minima.whitening()
 
     def fits(self) -> list[BatchFit]:
@@ -205,12 +227,32 @@ class _Chunk:
                 wanted = wanted & [i in fits and not _agreed(fits[i]) for i in range(len(wanted))]
         return results
 
-    def _evaluate(self) -> Evaluate:
-        points = np.zeros((self.settings.sets, STARTS, self.size + 1, self.size))
+    def _evaluates(self) -> list[Evaluate]:
+        """Values, gradients and Hessians given all rows, and given some of them if there are many."""
+        points = np.zeros((self.settings.sets, STARTS, self.size))
         going = np.ones(points.shape[:2], bool)
-        static = (self.spec, evaluate_points, (self.settings.side_by_side,))
-        (program,) = programs((over_devices, static, (points, going, self.data)))
-        return bound(program, self.data)
+        static = (self.spec, evaluate_curvature, (self.settings.side_by_side,))
+        every = (self.data, coarse_rows(self.data))
+        found = programs(*[(over_devices, static, (points, going, data)) for data in every])
+        return [bound(program, data) for program, data in zip(found, every, strict=True)]
+
+    def _coarse_minima(
+        self, evaluate: Evaluate, starts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Where the searches begin, from minima given some of the rows, and which of them are needed."""
+        going = np.repeat(self.there[:, None], STARTS, axis=1)
+        if self.data.log_loss.shape[1] < 2 * COARSE:
+            return starts, going
+        coarse = find_minima(evaluate, starts, going, COARSE_TOLERANCE)
+        starts = np.where(coarse.converged[..., None], coarse.u, starts)
+        whitening = coarse.whitening()
+        apart = np.einsum(
+            "sij,skj->ski", np.linalg.inv(whitening.scale), starts - whitening.mode[:, None]
+        )
+        best = np.arange(STARTS) == coarse.best[:, None]
+        with np.errstate(invalid="ignore"):
+            needed = best | ~coarse.converged | (np.linalg.norm(apart, axis=-1) > APART)
+        return starts, going & needed
 
     def _density(self, bits: int) -> Density:
         """The compiled `densities` of the data sets, 64 bits in and out."""
@@ -238,18 +280,16 @@ class _Chunk:
 
     def _agree(self, wanted: np.ndarray) -> np.ndarray:
         """Whether log densities in 32 bits differ from those in 64 by a constant only."""
-        shape = (STARTS, self.size + 1, self.size)
+        shape = (PROBES * STARTS, self.size)
         z = np.stack([g.standard_normal(shape) for g in self.generators])
-        u = self.whitening.mode[:, None, None] + np.einsum(
-            "sij,skdj->skdi", self.whitening.scale, z
-        )
-        going = np.broadcast_to(wanted[:, None], u.shape[:2])
-        exact = -self.evaluate(u, going)[0].reshape(len(u), -1)
+        u = self.whitening.mode[:, None] + np.einsum("sij,skj->ski", self.whitening.scale, z)
+        going = np.broadcast_to(wanted[:, None], (len(u), STARTS))
+        parts = np.split(u, PROBES, axis=1)
+        exact = -np.concatenate([self.evaluate(part, going)[0] for part in parts], axis=1)
         points = np.zeros((len(u), CALL, self.size))
-        points[:, : exact.shape[1]] = u.reshape(len(u), -1, self.size)
+        points[:, : u.shape[1]] = u
         with np.errstate(invalid="ignore"):
-            difference = self.density(points, wanted)[:, : exact.shape[1]] - exact
-            spread = np.ptp(difference, axis=1)
+            spread = np.ptp(self.density(points, wanted)[:, : u.shape[1]] - exact, axis=1)
         return spread < AGREEMENT
 
     def _chains(self, bits: int, wanted: np.ndarray, sampler: Sampler) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def _several_rows(runs: Runs) -> list[Problem]:
 
 
 def _few_points(runs: Runs, inputs: Sequence[str], n_parameters: int, law: str) -> list[Problem]:
-    points = len(np.unique(np.column_stack([runs[symbol] for symbol in inputs]), axis=0))
+    points = len(set(zip(*(runs[symbol].tolist() for symbol in inputs), strict=True)))
     if points >= n_parameters:
         return []
     return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -164,13 +164,12 @@ class ReweightedSets(Sets):
         if whole.data is None:
             return whole
         counts = self.counts.of(i)
-        part = self.checks.prepare(lambda: self.runs.take(counts > 0))
-        if part.data is None:
-            return part
         weight = np.zeros_like(whole.data.weight)
         weight[: len(counts)] = counts
-        data = whole.data._replace(weight=weight)
-        return Prepared(data, int(counts.sum()), part.verdicts, part.codes)
+        part = self.checks.prepare(
+            lambda: self.runs.take(counts > 0), whole.data._replace(weight=weight)
+        )
+        return part if part.data is None else replace(part, n_runs=int(counts.sum()))
 
     def digest(self) -> str:
         """Return a hash of the runs and of all counts."""

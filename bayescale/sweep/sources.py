@@ -74,8 +74,8 @@ class Checks:
     x: str | None = None
     allow: tuple[str, ...] = ()
 
-    def prepare(self, get: Callable[[], Runs]) -> Prepared:
-        """Return the runs, ready to be fitted, or the reason why not."""
+    def prepare(self, get: Callable[[], Runs], data: Data | None = None) -> Prepared:
+        """Return the runs, ready to be fitted, or the reason why not; `data` if it is known."""
         n_runs = 0
         try:
             runs = get()
@@ -85,7 +85,8 @@ class Checks:
             for symbol in law.inputs:
                 runs[symbol]  # raises, naming the missing column
             lifted = check_design(runs, law.inputs, len(law.parameters()), law.name, self.allow)
-            data = data_of(runs, law.inputs)
+            if data is None:
+                data = data_of(runs, law.inputs)
         except InputError as error:
             first = error.problems[0]
             codes = tuple(dict.fromkeys(p.check or "bad-input" for p in error.problems))

@@ -1,4 +1,4 @@
-"""How far `laplace-is` is from its limit: the densities and gradients of a fit, at what they cost.
+"""How far `laplace-is` is from its limit: the densities and Hessians of a fit, at what they cost.
 
 The cost is that of the same functions, in the same blocks, inside one compiled loop: no call from Python,
 no copy, no NumPy.
@@ -17,9 +17,9 @@ import numpy as np
 from data import bootstrap
 from report import Context, figure, table
 
-from bayescale.inference.batch import _Chunk
-from bayescale.inference.geometry import negative_log_density
+from bayescale.inference.batch import _Chunk, coarse_rows
 from bayescale.inference.importance import BLOCK
+from bayescale.inference.mode import curvature
 from bayescale.model import Data
 from bayescale.sweep.sources import Prepared
 
@@ -27,16 +27,19 @@ from bayescale.sweep.sources import Prepared
 class Counted(_Chunk):
     """A chunk that counts what it asks the compiled programs for."""
 
-    gradients = densities = 0
+    densities = 0
 
-    def _evaluate(self):
-        evaluate = super()._evaluate()
+    def _evaluates(self):
+        self.hessians = [0, 0]  # given all rows, and given some of them
 
-        def counted(points, going):
-            self.gradients += int(going[self.there].sum()) * points.shape[2]
-            return evaluate(points, going)
+        def counting(i, evaluate):
+            def counted(points, going):
+                self.hessians[i] += int(going[self.there].sum())
+                return evaluate(points, going)
 
-        return counted
+            return counted
+
+        return [counting(i, evaluate) for i, evaluate in enumerate(super()._evaluates())]
 
     def _density(self, bits):
         density = super()._density(bits)
@@ -69,13 +72,14 @@ class Operation:
         return self.per_fit * self.seconds
 
 
-def count(sets: Sequence[Prepared]) -> tuple[float, float]:
-    """Gradients and densities of a fit, the mean over a chunk."""
+def count(sets: Sequence[Prepared]) -> tuple[float, float, float]:
+    """Hessians given all rows and given some, and densities, of a fit; the mean over a chunk."""
     names, data = [f"bootstrap {i}" for i in range(len(sets))], [p.data for p in sets]
     with jax.enable_x64(True):
         work = Counted(batch.SPEC, batch.settings("laplace-is"), names, data)
         work.fits()
-    return work.gradients / len(sets), work.densities / len(sets)
+    every, some = work.hessians
+    return every / len(sets), some / len(sets), work.densities / len(sets)
 
 
 def cost(function, points: int, data: Data, dtype, loops: int) -> tuple[float, float, float]:
@@ -106,15 +110,20 @@ def cost(function, points: int, data: Data, dtype, loops: int) -> tuple[float, f
 
 def operations(context: Context) -> list[Operation]:
     sets = bootstrap(context.runs, batch.SETS)
-    data, size = sets[0].data, len(batch.SPEC.coordinates)
-    negative, loops = negative_log_density(batch.SPEC), 1000 if context.quick else 5000
+    data, loops = sets[0].data, 1000 if context.quick else 5000
+    coarse = jax.tree.map(
+        lambda a: a[0], coarse_rows(jax.tree.map(lambda a: np.asarray(a)[None], data))
+    )
+    hessian = curvature(batch.SPEC)
     with jax.enable_x64(True):
-        gradient = cost(jax.value_and_grad(negative), size + 1, data, np.float64, loops)
+        every, some = (cost(hessian, 1, d, np.float64, loops) for d in (data, coarse))
     density = cost(batch.SPEC.log_density, BLOCK, data, np.float32, loops)
-    rows, (gradients, densities) = len(data.log_loss), count(sets)
+    rows, few, counts = len(data.log_loss), len(coarse.log_loss), count(sets)
+    what = "value, gradient and Hessian"
     return [
-        Operation(64, "gradients", gradients, *gradient, rows),
-        Operation(32, "densities", densities, *density, rows),
+        Operation(64, f"{what}, {rows} rows,", counts[0], *every, rows),
+        Operation(64, f"{what}, {few} rows,", counts[1], *some, few),
+        Operation(32, "densities", counts[2], *density, rows),
     ]
 
 
@@ -129,7 +138,7 @@ def rows(context: Context) -> Iterator[list[str]]:
     each = measured.processor_seconds / measured.count
     yield ["limit: nothing but these", "", "", figure(1e3 * limit)]
     yield ["measured in the batch above", "", "", figure(1e3 * each)]
-    yield ["share that is densities and gradients", "", "", f"{limit / each:.0%}"]
+    yield ["share that is densities and Hessians", "", "", f"{limit / each:.0%}"]
 
 
 def lines(context: Context) -> Iterator[str]:

@@ -53,7 +53,7 @@ def rows(context: Context) -> Iterator[list[str]]:
 
 def lines(context: Context) -> Iterator[str]:
     yield f"### On paper: {FITS:,} `laplace-is` fits of {len(context.runs)} runs\n"
-    columns = ["", "hangs on", "densities and gradients", "NumPy on the host", "in all"]
+    columns = ["", "hangs on", "densities and Hessians", "NumPy on the host", "in all"]
     yield from table(columns, rows(context))
     yield ""
     found = context.found["operations"]
