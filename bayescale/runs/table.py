@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 POSITIVE = (*INPUT_ROLES, "loss")
+HASHED = 65_536  # values that are hashed at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,12 +199,12 @@ class Runs:
     def data_hash(self) -> str:
         """SHA-256 of the numbers that a fit sees, in hexadecimal."""
         digest = hashlib.sha256()
-        for name, column in [
-            *sorted(self.inputs.items()),
-            ("loss", self.loss),
-            ("se", self.relative_se),
-        ]:
-            digest.update(name.encode() + np.ascontiguousarray(column, "<f8").tobytes())
+        unknown = self.loss_se is None
+        se = np.broadcast_to(0.0, len(self)) if unknown else self.relative_se
+        for name, column in [*sorted(self.inputs.items()), ("loss", self.loss), ("se", se)]:
+            digest.update(name.encode())
+            for start in range(0, len(column), HASHED):  # no copy of a column of millions of rows
+                digest.update(column[start : start + HASHED].astype("<f8").tobytes())
         return digest.hexdigest()
 
     def with_x(self, column: str) -> Runs:

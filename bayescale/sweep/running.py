@@ -47,7 +47,6 @@ def run_chunks(
 ) -> Outcome:
     """Run all chunks that are not done; see `bayescale.fit_many`."""
     started = time.perf_counter()
-    _give_back_memory()
     chunks = plan(source, job.settings.sets)
     check_memory(job, source, chunks)
     kept: dict[int, ChunkResult] = {}
@@ -55,6 +54,7 @@ def run_chunks(
     costs = [sum(64 + source.size(i) for i in rows) for rows in chunks]
 
     def work(left: Sequence[int], keep: Callable[[int, ChunkResult], int]) -> None:
+        _give_back_memory()
         done = len(source) - sum(len(chunks[i]) for i in left)
         pace = Pace([costs[i] for i in left], executor.workers, announce, path)
         for index, result in executor.run(job, source, chunks, left):
