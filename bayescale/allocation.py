@@ -15,7 +15,7 @@ from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.laws import ClosedFormOptimum, Law
 from bayescale.posterior import Posterior
-from bayescale.prediction import decades_beyond, positive
+from bayescale.prediction import decades_beyond, positive, sound_forecasters
 from bayescale.tables import Column, Table, number
 
 if TYPE_CHECKING:
@@ -183,9 +183,14 @@ def allocate(
     law = posterior.flat_law()
     closed = isinstance(law, ClosedFormOptimum) and not numeric
     with jax.enable_x64(True):
-        N, D, loss = map(np.asarray, _optima(law, budgets, factor, closed))
-    # Drift depends on compute alone: it moves the loss at the optimum, and not where that is.
-    loss = loss * np.exp(posterior.drift_path({"N": budgets / factor, "D": np.ones_like(budgets)}))
+        N, D, _ = map(np.asarray, _optima(law, budgets, factor, closed))
+        # Drift depends on compute alone: it moves the loss at the optimum, and not where that is.
+        forecast = [
+            _optima(model.flat_law(), budgets, factor, closed)[2]
+            * np.exp(model.drift_path({"N": budgets / factor, "D": np.ones_like(budgets)}))
+            for model in sound_forecasters(posterior, allow_failed)
+        ]
+    loss = np.concatenate(forecast)
     draws = {"N": N, "D": D, "tokens_per_parameter": D / N, "loss": loss}
     points = {"N": np.median(N, axis=0), "D": np.median(D, axis=0)}
     return Allocation(

@@ -60,12 +60,14 @@ def _predictive(
     """Log likelihood and replicated log losses of the runs, and prior replicates."""
     inputs = {symbol: posterior.runs[symbol] for symbol in posterior.spec.law.inputs}
     observed, se = np.log(posterior.runs.loss), posterior.runs.relative_se
+    span = span_of(posterior.runs, posterior.spec.law.inputs)
+    below = span.below(log_compute(inputs))
 
     def log_loss(law: Any) -> Any:
         return jnp.log(law.loss(inputs))
 
     def likelihood(law: Any, noise: Any, drift: Any) -> Any:
-        return noise.log_density(observed - log_loss(law) - drift, se)
+        return noise.log_density(observed - log_loss(law) - drift, se, below)
 
     law, noise = posterior.flat_law(), posterior.flat_noise()
     with jax.enable_x64(True):
@@ -75,7 +77,7 @@ def _predictive(
         means = [np.asarray(jax.jit(jax.vmap(log_loss))(draws)) for draws in (law, prior_law)]
     generator = np.random.default_rng(seed)
     replicated, prior_replicated = (
-        mean + jax.tree.map(lambda field: field[:, None], scatter).scatter(generator, se)
+        mean + jax.tree.map(lambda field: field[:, None], scatter).scatter(generator, se, below)
         for mean, scatter in zip(
             (means[0] + drift, means[1] + _prior_drift(posterior, inputs, seed)),
             (noise, prior_noise),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayescale.diagnostics import Verdict
-from bayescale.drift import RandomWalk, log_compute
+from bayescale.drift import FORECASTS, DampedTrend, log_compute
 from bayescale.errors import DesignError, FailedFitError, InputError, Problem
 from bayescale.fitting import fit, prepare, runs_for
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
@@ -167,7 +167,7 @@ class Backtest:
             return ()
         said = f"The {self.level:.0%} intervals held {self.coverage:.0%} of {total} outcomes."
         advice = (
-            "Let the law drift (--drift random-walk)" if self.drift == "none" else "Try another law"
+            "Let forecasts drift (--drift forecasts)" if self.drift == "none" else "Try another law"
         )
         return (Verdict("intervals-too-narrow", "warn", said, f"{advice}, and test again."),)
 
@@ -228,7 +228,8 @@ class Backtest:
 
     def table(self) -> Table:
         """Return the table of the origins, as it goes into a paper."""
-        drift = "" if self.drift == "none" else f" and {self.drift} drift"
+        drift = f" and {self.drift} drift"
+        drift = {"none": "", FORECASTS: " and drift in forecasts"}.get(self.drift, drift)
         caption = (
             f"Backtest of the {self.law} law with {self.noise} noise{drift} on {len(self.runs)} runs: "
             f"fitted to the cheapest, {self.level:.0%} intervals for the others, which held "
@@ -269,7 +270,7 @@ def backtest(
     fractions: Sequence[float] = FRACTIONS,
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
-    drift: str | RandomWalk | None = None,
+    drift: str | DampedTrend | None = FORECASTS,
     allow: Collection[str] = (),
     seed: int = 0,
     level: float = DEFAULT_LEVEL,
@@ -356,7 +357,11 @@ def backtest(
     return Backtest(
         law=spec.law.name,
         noise=spec.noise.name,
-        drift="none" if spec.drift is None else spec.drift.name,
+        drift=FORECASTS
+        if drift == FORECASTS
+        else "none"
+        if spec.drift is None
+        else spec.drift.name,
         level=level,
         runs=table,
         compute=10**logs,

@@ -369,11 +369,12 @@ def _prior_dominated(
 def width_share(draws: np.ndarray, prior: Prior, reference: Mapping[str, float]) -> float:
     """Width of the 90% interval of some draws as a share of the prior's.
 
-    Widths are taken as differences and, since coordinates are positive, as ratios; the smaller share
-    counts, so that a posterior at large values is not called uninformed because it is wide there.
+    Widths are taken as differences and, of positive coordinates, as ratios; the smaller share counts, so
+    that a posterior at large values is not called uninformed because it is wide there.
     """
     ends = np.quantile(draws, [0.05, 0.95]), prior.quantile([0.05, 0.95], reference)
-    shares = [np.ptp(move(ends[0])) / np.ptp(move(ends[1])) for move in (np.asarray, np.log)]
+    moves = (np.asarray, np.log) if np.min(ends) > 0 else (np.asarray,)
+    shares = [np.ptp(move(ends[0])) / np.ptp(move(ends[1])) for move in moves]
     return float(min(shares))
 
 

@@ -1,4 +1,4 @@
-"""How a law may fail far from its runs: log loss drifts from it like a random walk in log compute."""
+"""How a law may fail far from its runs: the slope of log loss against log compute drifts from its own."""
 
 from __future__ import annotations
 
@@ -18,55 +18,65 @@ from bayescale.priors import StudentT
 Floats = NDArray[np.float64]
 
 SCALE = Parameter(
-    "drift", r"\tau", "drift of log loss from the law, sd for a root of a decade of compute"
+    "drift", r"\tau", "drift of the slope of log loss from the law's, sd over one decade of compute"
 )
+STEP = 0.05  # decades between the increments of the drift beyond the runs
 
 
 @dataclass(frozen=True)
-class RandomWalk:
-    r"""Log loss drifts from the law like a random walk in log compute.
+class DampedTrend:
+    r"""The slope of log loss against log compute drifts from the law's, and is drawn back to it.
 
-    .. math:: \ln L(x) = \ln L_\theta(x) + \tau\,W(c), \qquad c = \log_{10} \textstyle\prod x, \qquad
-              \nu s^2 / \tau^2 \sim \chi^2_\nu
+    .. math:: \ln L(x) = \ln L_\theta(x) + \delta(c), \qquad \frac{d\delta}{dx} = S, \qquad
+              dS = -\frac{S}{\ell}\,dx + \tau\,dW, \qquad \nu s^2 / \tau^2 \sim \chi^2_\nu
 
-    W is a Brownian motion that is 0 at the largest of the runs' compute: the law is what the largest
-    runs follow, smaller ones drift from it, and so will larger ones. Between the runs it is piecewise
-    linear with independent increments. tau is integrated out, so the increments are one multivariate
-    Student-t vector, and what they say of tau carries over to the drift beyond the runs.
+    c is log10 of the product of the inputs, x the distance in decades from the largest of the runs'
+    compute, where drift and slope are 0: the law is what the largest runs follow, in level and in slope.
+    Smaller runs depart from it, and so will larger ones: slowly at first, by about one tau times half a
+    decade at one decade, as the root of the distance far beyond. Among the runs W moves at `knots`
+    points. tau is integrated out, so the increments are one multivariate Student-t vector, and what
+    they say of tau carries over to the drift beyond the runs.
 
     Parameters
     ----------
     scale
-        s, the typical tau: sd of the drift of log loss over one decade of compute, above 0.
+        s, the typical tau: sd of the change of slope over one decade of compute, above 0.
     degrees
         nu: how firmly tau is near s, above 0.
     knots
         Increments over the range of the runs, 1 or more.
+    reach
+        l, the decades after which a change of slope is forgotten, above 0.
 
     References
     ----------
-    Random-walk discrepancy of a model: Kennedy and O'Hagan 2001, Bayesian calibration of computer
-    models, Journal of the Royal Statistical Society B 63, 425-464.
+    Discrepancy of a model as a process: Kennedy and O'Hagan 2001, Bayesian calibration of computer
+    models, Journal of the Royal Statistical Society B 63, 425-464. Trends that fade: Gardner and
+    McKenzie 1985, Forecasting trends in time series, Management Science 31, 1237-1246.
 
     Examples
     --------
-    >>> RandomWalk().names[:2]
+    >>> DampedTrend().names[:2]
     ('drift_1', 'drift_2')
     """
 
-    scale: float = 0.015
+    scale: float = 0.03
     degrees: float = 4.0
-    knots: int = 6
+    knots: int = 5
+    reach: float = 1.0
 
-    name: ClassVar[str] = "random-walk"
+    name: ClassVar[str] = "damped-trend"
 
     def __post_init__(self) -> None:
-        if not (0 < self.scale < math.inf and 0 < self.degrees < math.inf and self.knots >= 1):
-            raise InputError(f"{self!r}: scale and degrees must be above 0, and knots 1 or more")
+        positive = (self.scale, self.degrees, self.reach)
+        if not (all(0 < value < math.inf for value in positive) and self.knots >= 1):
+            raise InputError(
+                f"{self!r}: scale, degrees and reach must be above 0, and knots 1 or more"
+            )
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the increments, from the smallest compute to the largest."""
+        """Names of the increments, from the largest compute to the smallest."""
         return tuple(f"drift_{k + 1}" for k in range(self.knots))
 
     @property
@@ -90,23 +100,24 @@ class RandomWalk:
         w /= np.sqrt(generator.chisquare(self.degrees, count) / self.degrees)
         return dict(zip(self.names, w, strict=True))
 
-    def offset(self, increments: Sequence[Any], place: Any, decades: Any) -> Any:
-        """Return the drift of log loss among the runs.
+    def basis(self, below: Floats, decades: float) -> Floats:
+        """Return what one unit of each increment adds to log loss among the runs.
 
         Parameters
         ----------
-        increments
-            As many as there are knots, each a number.
-        place
-            Where each run stands between the smallest compute (0) and the largest (1); held at the
-            ends outside.
+        below
+            Decades of compute from each run up to the largest, shape (runs,); none above it.
         decades
             The span of the runs' compute.
+
+        Returns
+        -------
+        array
+            Shape (runs, knots).
         """
-        total = 0.0
-        for k, w in enumerate(increments):
-            total = total + w * (jnp.clip(place * self.knots - k, 0.0, 1.0) - 1.0)
-        return self.scale * jnp.sqrt(decades / self.knots) * total
+        step = decades / self.knots
+        places = step * np.arange(0.5, self.knots)
+        return self.scale * self._responses(below, places, step)
 
     def tau(self, increments: Mapping[str, Floats], generator: np.random.Generator) -> Floats:
         """Return a draw of tau for each draw of the increments, of their shape."""
@@ -122,7 +133,7 @@ class RandomWalk:
         span: Span,
         generator: np.random.Generator,
     ) -> Floats:
-        """Return the drift of log loss at new points, one walk for each draw.
+        """Return the drift of log loss at new points, one path for each draw.
 
         Parameters
         ----------
@@ -133,19 +144,39 @@ class RandomWalk:
         span
             That of the runs.
         generator
-            Where the walk beyond the runs comes from.
+            Where the drift beyond the runs comes from.
 
         Returns
         -------
         array
             Shape (draws, points).
         """
-        tau = self.tau(increments, generator)[:, None]
-        w = [np.asarray(increments[name])[:, None] for name in self.names]
-        inside = np.asarray(self.offset(w, span.place(log_compute), span.decades))
-        above = _walk(np.maximum(log_compute - span.high, 0.0), len(tau), generator)
-        below = _walk(np.maximum(span.low - log_compute, 0.0), len(tau), generator)
-        return inside + tau * (above + below)
+        tau = self.tau(increments, generator)
+        w = np.stack([np.asarray(increments[name]) for name in self.names], axis=-1)
+        below = span.below(log_compute)
+        inside = _combined(w, self.basis(below, span.decades))
+        sides = [np.random.default_rng(seed) for seed in generator.integers(2**63, size=2)]
+        above = self._beyond(-below, len(tau), sides[0])
+        under = self._beyond(below - span.decades, len(tau), sides[1])
+        return inside + tau[:, None] * (above + under)
+
+    def _beyond(self, distance: Floats, draws: int, generator: np.random.Generator) -> Floats:
+        """Drift for tau = 1 at distances beyond an end of the runs, shape (draws, points)."""
+        farthest = max(float(np.max(distance, initial=0.0)), 0.0)
+        # Nearest first, so that a path does not depend on how far the farthest point lies.
+        places = STEP * np.arange(0.5, math.ceil(farthest / STEP))
+        shocks = generator.standard_normal((len(places), draws))
+        return _combined(shocks.T, self._responses(distance, places, STEP))
+
+    def _responses(self, distance: Floats, places: NDArray[Any], step: float) -> Floats:
+        """What a shock to the slope at each place does at some distances, (points, places)."""
+        passed = np.maximum(distance[:, None] - places, 0.0)
+        return np.asarray(math.sqrt(step) * self.reach * -np.expm1(-passed / self.reach))
+
+
+def _combined(weights: Floats, functions: Floats) -> Floats:
+    """Sums of functions at points, (draws, points); the bits of a point do not depend on the others."""
+    return np.stack([weights @ there for there in functions], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -166,11 +197,9 @@ class Span:
         """Its length."""
         return self.high - self.low
 
-    def place(self, log_compute: ArrayLike) -> Floats:
-        """Return where values stand between the ends, 0 and 1; 1 for a span of no length."""
-        if not self.decades:
-            return np.ones(np.shape(log_compute))
-        return (np.asarray(log_compute) - self.low) / self.decades
+    def below(self, log_compute: ArrayLike) -> Floats:
+        """Return the decades from each value up to the high end; negative beyond it."""
+        return self.high - np.asarray(log_compute, dtype=np.float64)
 
 
 def log_compute(inputs: Mapping[str, ArrayLike]) -> Floats:
@@ -180,33 +209,25 @@ def log_compute(inputs: Mapping[str, ArrayLike]) -> Floats:
     return np.asarray(np.add.reduce(np.broadcast_arrays(*columns), axis=0))
 
 
-def _walk(distance: Floats, draws: int, generator: np.random.Generator) -> Floats:
-    """A standard Brownian motion at these distances from its start, shape (draws, points)."""
-    order = np.argsort(distance, kind="stable")
-    steps = np.sqrt(np.diff(distance[order], prepend=0.0))
-    walked = np.cumsum(steps * generator.standard_normal((draws, len(distance))), axis=1)
-    out = np.empty_like(walked)
-    out[:, order] = walked
-    return out
+DRIFTS = {DampedTrend.name: DampedTrend}
+FORECASTS = "forecasts"  # the parameters are the law's own, and forecasts allow a drift
 
 
-DRIFTS = {RandomWalk.name: RandomWalk}
+def get_drift(drift: Any) -> DampedTrend | None:
+    """Return the drift of the parameters' own model, from its name or from the drift itself.
 
-
-def get_drift(drift: Any) -> RandomWalk | None:
-    """Return a drift from its name, from the drift itself, or None for none.
+    None for ``"none"``, for None, and for ``"forecasts"``, where forecasts alone have one.
 
     Raises
     ------
     InputError
         There is no such drift.
     """
-    if drift is None or isinstance(drift, RandomWalk):
+    if drift is None or isinstance(drift, DampedTrend):
         return drift
-    if drift == "none":
+    if drift in ("none", FORECASTS):
         return None
     if drift in DRIFTS:
         return DRIFTS[drift]()
-    raise InputError(
-        Problem("drift", f"{drift!r} is not a drift", remedy=f"use {', '.join(DRIFTS)} or none")
-    )
+    names = f"{FORECASTS}, {', '.join(DRIFTS)} or none"
+    raise InputError(Problem("drift", f"{drift!r} is not a drift", remedy=f"use {names}"))

@@ -5,27 +5,31 @@ The one module that calls `bayescale.inference`; everything after it works on po
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from typing import Any
 
 import jax
 
 from bayescale.datasets import is_dataset, load_dataset
-from bayescale.drift import RandomWalk, get_drift
-from bayescale.errors import InputError, Problem
+from bayescale.drift import FORECASTS, DampedTrend, get_drift
+from bayescale.errors import DesignError, InputError, Problem
 from bayescale.inference.engine import draw_posterior
 from bayescale.inference.nuts import Sampler
 from bayescale.laws import Law, get_law
 from bayescale.model import Data, ModelSpec, data_of, model_spec
-from bayescale.noise import Noise, get_noise
+from bayescale.noise import Noise, StudentT, StudentTTrend, get_noise
 from bayescale.posterior import Posterior
 from bayescale.priors import LogNormal, Prior
 from bayescale.runs import Runs, check_design
+
+LEAST_DRAWS = 4  # of a chain, for its diagnostics to exist
 
 
 def as_runs(runs: Any) -> Runs:
@@ -44,7 +48,7 @@ def fit(
     *,
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
-    drift: str | RandomWalk | None = None,
+    drift: str | DampedTrend | None = FORECASTS,
     allow: Collection[str] = (),
     seed: int = 0,
     chains: int = 4,
@@ -68,14 +72,18 @@ def fit(
     law
         Name of a law (see ``bayescale.laws.LAWS``), ``"module:Class"``, or the class.
     noise
-        ``"student-t"``, ``"gaussian"`` or ``"laplace"``: scatter of log loss about the law.
+        ``"student-t"``, ``"student-t-trend"`` (its scale changes with compute), ``"gaussian"`` or
+        ``"laplace"``: scatter of log loss about the law.
     x
         For a law of one variable, the column that it is a law of: ``"N"``, ``"D"``, ``"C"``, ``"U"``.
     priors
         Coordinate name to prior, in place of the law's own.
     drift
-        ``"random-walk"``: log loss may drift from the law with compute, by what the runs show of it
-        and beyond them; or a `bayescale.drift.RandomWalk` of your own. None: the law is right.
+        ``"forecasts"`` (default): parameters are the law's own, and forecasts come from a wider model
+        of the same runs, in which log loss may drift from the law with compute; it is sampled when
+        the first forecast is asked for (`Posterior.forecasters`). ``"damped-trend"``, or a
+        `bayescale.drift.DampedTrend` of your own: parameters allow for the drift too. ``"none"`` or
+        None: the law is right, everywhere.
     allow
         Names of design checks to lift; recorded in the result.
     seed
@@ -110,6 +118,23 @@ def fit(
         runs, law, noise, x=x, priors=priors, drift=drift, allow=allow
     )
     sampler = _checked(chains, Sampler(draws, warmup))
+    posterior = _sampled(spec, runs, data, lifted, sampler, chains, seed, started)
+    if drift != FORECASTS:
+        return posterior
+    return replace(posterior, make_forecasters=partial(_forecasters, posterior, sampler))
+
+
+def _sampled(
+    spec: ModelSpec,
+    runs: Runs,
+    data: Data,
+    lifted: Sequence[str],
+    sampler: Sampler,
+    chains: int,
+    seed: int,
+    started: float,
+) -> Posterior:
+    """Return the posterior of a model, with its history."""
     with jax.enable_x64(True):
         out, sampling = draw_posterior(spec, sampler, data, chains, seed)
     stats = out["stats"]
@@ -122,13 +147,13 @@ def fit(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": seed,
         "chains": chains,
-        "draws": draws,
-        "warmup": warmup,
+        "draws": sampler.draws,
+        "warmup": sampler.warmup,
         "attempts": sampling["attempts"],
         "target_accept": sampling["target_accept"],
         "max_tree_depth": sampler.max_tree_depth,
         "data_hash": runs.data_hash,
-        "allowed": lifted,
+        "allowed": list(lifted),
         "seconds": {
             "total": time.perf_counter() - started,
             "sampling": sampling["seconds"],
@@ -146,6 +171,30 @@ def fit(
     )
 
 
+def _forecasters(posterior: Posterior, sampler: Sampler) -> tuple[Posterior, ...]:
+    """Sample the models that forecast the same runs, each with its share of the draws.
+
+    The law and the wider one, both with drift and with scatter that has a trend; the law alone if there
+    is no wider one, or if the runs are too few for that.
+    """
+    spec, runs, provenance = posterior.spec, posterior.runs, posterior.provenance
+    noise = StudentTTrend if spec.noise is StudentT else spec.noise
+
+    def prepared(law: type[Law]) -> tuple[ModelSpec, Runs, Data, list[str]]:
+        names = {c.name for c in (*law.coordinates, *noise.coordinates)}
+        priors = {name: prior for name, prior in spec.priors if name in names}
+        allow = provenance["allowed"]
+        return prepare(runs, law, noise, priors=priors, drift=DampedTrend(), allow=allow)
+
+    models = [prepared(spec.law)]
+    if spec.law.wider is not None:
+        with contextlib.suppress(DesignError):
+            models.append(prepared(spec.law.wider))
+    share = replace(sampler, draws=max(sampler.draws // len(models), LEAST_DRAWS))
+    chains, seed = provenance["chains"], provenance["seed"]
+    return tuple(_sampled(*model, share, chains, seed, time.perf_counter()) for model in models)
+
+
 @lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
     """Versions of the packages that draws depend on; read once, since it takes milliseconds."""
@@ -159,7 +208,7 @@ def prepare(
     *,
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
-    drift: str | RandomWalk | None = None,
+    drift: str | DampedTrend | None = None,
     allow: Collection[str] = (),
 ) -> tuple[ModelSpec, Runs, Data, list[str]]:
     """Return the model, the checked runs, the data that programs see, and the lifted checks."""
@@ -167,7 +216,7 @@ def prepare(
     runs = runs_for(runs, spec.law, x)
     inputs = spec.law.inputs
     lifted = check_design(runs, inputs, len(spec.law.parameters()), spec.law.name, allow)
-    data = data_of(runs, inputs)
+    data = data_of(runs, inputs, spec.drift)
     for c in spec.coordinates:
         if not isinstance(c.prior, LogNormal) or not c.prior.relative_to:
             continue
@@ -180,7 +229,11 @@ def prepare(
 
 
 def _checked(chains: int, sampler: Sampler) -> Sampler:
-    limits = (("chains", chains, 1), ("draws", sampler.draws, 4), ("warmup", sampler.warmup, 50))
+    limits = (
+        ("chains", chains, 1),
+        ("draws", sampler.draws, LEAST_DRAWS),
+        ("warmup", sampler.warmup, 50),
+    )
     for name, value, least in limits:
         if not (isinstance(value, int) and value >= least):
             raise InputError(Problem(name, f"it is {value!r}", remedy=f"give {least} or more"))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from bayescale.drift import RandomWalk, Span, log_compute
+from bayescale.drift import DampedTrend, Span, log_compute
 from bayescale.errors import InputError, Problem
 from bayescale.laws import Law
 from bayescale.noise import Noise
@@ -34,10 +34,10 @@ class Data(NamedTuple):
         How often each run counts, shape (size,): 1, and 0 for padding or a run left out.
     reference
         Name to number: geometric mean of each input, and ``low_loss``.
-    place
-        Where each run stands between the smallest compute (0) and the largest (1), shape (size,).
-    decades
-        The span of the runs' compute.
+    below
+        Decades of compute from each run up to the largest, shape (size,).
+    basis
+        What one unit of each increment of the drift adds to log loss, shape (size, increments).
     """
 
     inputs: Mapping[str, Any]
@@ -45,8 +45,8 @@ class Data(NamedTuple):
     relative_se: Any
     weight: Any
     reference: Mapping[str, Any]
-    place: Any
-    decades: Any
+    below: Any
+    basis: Any
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ModelSpec:
     law: type[Law]
     noise: type[Noise]
     priors: tuple[tuple[str, Prior], ...] = ()
-    drift: RandomWalk | None = None
+    drift: DampedTrend | None = None
 
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:
@@ -98,9 +98,10 @@ class ModelSpec:
         law, noise = self.build(coordinates, data.reference)
         residual = data.log_loss - jnp.log(law.loss(data.inputs))
         if self.drift is not None:
-            increments = [coordinates[name] for name in self.drift.names]
-            residual = residual - self.drift.offset(increments, data.place, data.decades)
-        return jnp.sum(data.weight * noise.log_density(residual, data.relative_se))
+            increments = jnp.stack([coordinates[name] for name in self.drift.names])
+            residual = residual - data.basis @ increments
+        density = noise.log_density(residual, data.relative_se, data.below)
+        return jnp.sum(data.weight * density)
 
     def log_density(self, u: Any, data: Data) -> Any:
         """Return the log posterior density of an unbounded vector, up to a constant.
@@ -132,7 +133,7 @@ def model_spec(
     law: type[Law],
     noise: type[Noise],
     priors: Mapping[str, Prior] | None = None,
-    drift: RandomWalk | None = None,
+    drift: DampedTrend | None = None,
 ) -> ModelSpec:
     """Return the model of a law, a noise and a drift, with some priors replaced.
 
@@ -181,10 +182,12 @@ def size_class(n: int) -> int:
     return next((size for size in SIZE_CLASSES if n <= size), n)
 
 
-def data_of(runs: Runs, inputs: tuple[str, ...]) -> Data:
+def data_of(runs: Runs, inputs: tuple[str, ...], drift: DampedTrend | None = None) -> Data:
     """Pad the runs to their size class; padding repeats the reference and has weight 0."""
     reference = reference_of(runs, inputs)
     span = span_of(runs, inputs)
+    below = span.below(log_compute({symbol: runs[symbol] for symbol in inputs}))
+    basis = np.empty((len(runs), 0)) if drift is None else drift.basis(below, span.decades)
     padding = size_class(len(runs)) - len(runs)
 
     def pad(column: np.ndarray, value: float) -> np.ndarray:
@@ -196,8 +199,8 @@ def data_of(runs: Runs, inputs: tuple[str, ...]) -> Data:
         relative_se=pad(runs.relative_se, 0.0),
         weight=pad(np.ones(len(runs)), 0.0),
         reference={name: np.float64(value) for name, value in reference.items()},
-        place=pad(span.place(log_compute({s: runs[s] for s in inputs})), 1.0),
-        decades=np.float64(span.decades),
+        below=pad(below, 0.0),
+        basis=np.pad(basis, ((0, padding), (0, 0))),
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from bayescale.errors import InputError, Problem
 from bayescale.parameters import Coordinate, Parameter, Values, parameter, parameters
 from bayescale.priors import LogNormal, ShiftedGamma
+from bayescale.priors import StudentT as StudentTPrior
 
 SCALE = Coordinate(
     "sigma", LogNormal(0.006, 0.8), r"\sigma", "scale of the scatter of log loss about the law"
@@ -31,7 +32,7 @@ class Noise(eqx.Module):
     coordinates: ClassVar[tuple[Coordinate, ...]]
 
     @abstractmethod
-    def log_density(self, residual: Any, relative_se: Any) -> Any:
+    def log_density(self, residual: Any, relative_se: Any, below: Any = 0.0) -> Any:
         """Return the log density of each residual.
 
         Parameters
@@ -40,18 +41,20 @@ class Noise(eqx.Module):
             Observed log loss less the logarithm of the law's loss.
         relative_se
             Known standard error of each log loss; 0 where none is known.
+        below
+            Decades of compute from each run up to the largest one, 0 or more.
         """
 
     @abstractmethod
-    def scatter(self, generator: np.random.Generator, relative_se: Any) -> Values:
+    def scatter(self, generator: np.random.Generator, relative_se: Any, below: Any = 0.0) -> Values:
         """Draw from the same distribution about 0, in NumPy (no compilation).
 
         Parameters
         ----------
         generator
             NumPy's random generator.
-        relative_se
-            As in `log_density`; the fields and this broadcast to the shape of the result.
+        relative_se, below
+            As in `log_density`; the fields and these broadcast to the shape of the result.
         """
 
     @classmethod
@@ -115,7 +118,7 @@ class StudentT(Noise):
         Coordinate("nu", ShiftedGamma(2.0, 0.1, shift=2.0), r"\nu", "degrees of freedom"),
     )
 
-    def log_density(self, residual: Any, relative_se: Any) -> Any:
+    def log_density(self, residual: Any, relative_se: Any, below: Any = 0.0) -> Any:
         """Return the log density of each residual."""
         variance = total_variance(self.sigma, relative_se)
         constant = log_gamma_ratio(self.nu / 2) - 0.5 * jnp.log(math.pi * self.nu)
@@ -123,10 +126,46 @@ class StudentT(Noise):
         tail = jnp.log(1 + residual * residual / (self.nu * variance))
         return constant - 0.5 * jnp.log(variance) - 0.5 * (self.nu + 1) * tail
 
-    def scatter(self, generator: np.random.Generator, relative_se: Any) -> Values:
+    def scatter(self, generator: np.random.Generator, relative_se: Any, below: Any = 0.0) -> Values:
         """Draw the scatter of log losses about the law."""
         scale = np.hypot(self.sigma, relative_se)
         return scale * generator.standard_t(np.broadcast_to(self.nu, scale.shape))
+
+
+class StudentTTrend(Noise):
+    r"""Student-t scatter of log loss whose scale changes with compute.
+
+    .. math:: \ln L_i \sim \mathrm{StudentT}(\nu, \ln L(x_i), \sqrt{\sigma^2 e^{2 \gamma b_i} + s_i^2})
+
+    b_i is the distance of the run below the largest one, in decades of compute, so sigma is the scale
+    there and beyond; s_i is the run's known standard error of log loss (0 if none), nu the degrees of
+    freedom. Small runs, often tuned least, scatter more in some studies; in others, large ones do.
+    """
+
+    name: ClassVar = "student-t-trend"
+    equation: ClassVar = (
+        r"\ln L_i \sim \mathrm{StudentT}(\nu, \ln L(x_i), \sqrt{\sigma^2 e^{2 \gamma b_i} + s_i^2})"
+    )
+    sigma: Values = parameter(r"\sigma", "scale of the scatter of log loss at the largest compute")
+    nu: Values = parameter(r"\nu", "degrees of freedom; small means heavy tails")
+    trend: Values = parameter(r"\gamma", "change of ln sigma for a decade less of compute")
+    coordinates: ClassVar = (
+        *StudentT.coordinates,
+        Coordinate(
+            "trend", StudentTPrior(4.0, scale=0.3), r"\gamma", "change of ln sigma a decade down"
+        ),
+    )
+
+    def log_density(self, residual: Any, relative_se: Any, below: Any = 0.0) -> Any:
+        """Return the log density of each residual."""
+        return self._there(below, jnp).log_density(residual, relative_se)
+
+    def scatter(self, generator: np.random.Generator, relative_se: Any, below: Any = 0.0) -> Values:
+        """Draw the scatter of log losses about the law."""
+        return self._there(below, np).scatter(generator, relative_se)
+
+    def _there(self, below: Any, numpy: Any) -> StudentT:
+        return StudentT(self.sigma * numpy.exp(self.trend * below), self.nu)
 
 
 class Gaussian(Noise):
@@ -143,12 +182,12 @@ class Gaussian(Noise):
     sigma: Values = parameter(r"\sigma", "sd of the scatter of log loss")
     coordinates: ClassVar = (SCALE,)
 
-    def log_density(self, residual: Any, relative_se: Any) -> Any:
+    def log_density(self, residual: Any, relative_se: Any, below: Any = 0.0) -> Any:
         """Return the log density of each residual."""
         variance = total_variance(self.sigma, relative_se)
         return -0.5 * (residual * residual / variance + jnp.log(2 * math.pi * variance))
 
-    def scatter(self, generator: np.random.Generator, relative_se: Any) -> Values:
+    def scatter(self, generator: np.random.Generator, relative_se: Any, below: Any = 0.0) -> Values:
         """Draw the scatter of log losses about the law."""
         scale = np.hypot(self.sigma, relative_se)
         return scale * generator.standard_normal(scale.shape)
@@ -168,18 +207,20 @@ class Laplace(Noise):
     sigma: Values = parameter(r"\sigma", "mean absolute scatter of log loss")
     coordinates: ClassVar = (SCALE,)
 
-    def log_density(self, residual: Any, relative_se: Any) -> Any:
+    def log_density(self, residual: Any, relative_se: Any, below: Any = 0.0) -> Any:
         """Return the log density of each residual."""
         variance = total_variance(self.sigma, relative_se)
         return -jnp.abs(residual) / jnp.sqrt(variance) - 0.5 * jnp.log(4 * variance)
 
-    def scatter(self, generator: np.random.Generator, relative_se: Any) -> Values:
+    def scatter(self, generator: np.random.Generator, relative_se: Any, below: Any = 0.0) -> Values:
         """Draw the scatter of log losses about the law."""
         scale = np.hypot(self.sigma, relative_se)
         return scale * generator.laplace(size=scale.shape)
 
 
-NOISES: dict[str, type[Noise]] = {noise.name: noise for noise in (StudentT, Gaussian, Laplace)}
+NOISES: dict[str, type[Noise]] = {
+    noise.name: noise for noise in (StudentT, StudentTTrend, Gaussian, Laplace)
+}
 
 
 def get_noise(noise: Any) -> type[Noise]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayescale.diagnostics import Diagnostics, diagnose
-from bayescale.drift import SCALE, log_compute
+from bayescale.drift import FORECASTS, SCALE, log_compute
 from bayescale.errors import FailedFitError
 from bayescale.intervals import DEFAULT_LEVEL, Interval, flat, summarise
 from bayescale.laws import ClosedFormOptimum, Law
@@ -61,6 +61,8 @@ class Posterior:
         The numbers of the data set that priors refer to.
     provenance
         What made this posterior: versions, seed, settings, data hash, lifted checks, seconds.
+    make_forecasters
+        What makes `forecasters`; None if this posterior makes its own forecasts.
     """
 
     law: Law
@@ -71,6 +73,32 @@ class Posterior:
     runs: Runs
     reference: Mapping[str, float]
     provenance: Mapping[str, Any]
+    make_forecasters: Callable[[], tuple[Posterior, ...]] | None = None
+
+    @cached_property
+    def forecasters(self) -> tuple[Posterior, ...]:
+        """The posteriors that forecasts come from, with equal shares of the draws.
+
+        Of the same runs, under models in which the law may fail as laws do; sampled when they are first
+        asked for, and saved with this posterior. Or this one alone, if it was fitted with a drift of
+        its own or without any (``drift="none"``).
+        """
+        return (self,) if self.make_forecasters is None else self.make_forecasters()
+
+    @property
+    def forecast_model(self) -> str:
+        """The model that forecasts come from, in words."""
+        laws = [model.spec.law.name for model in self.forecasters]
+        drift = self.forecasters[0].spec.drift
+        words = f"{' and '.join(laws)} {'law' if len(laws) == 1 else 'laws'}"
+        return words if drift is None else f"{words} with {drift.name} drift"
+
+    @property
+    def drift_name(self) -> str:
+        """``"forecasts"`` if forecasts alone have a drift; else the name of the model's, or "none"."""
+        if self.make_forecasters is not None:
+            return FORECASTS
+        return "none" if self.spec.drift is None else self.spec.drift.name
 
     @cached_property
     def diagnostics(self) -> Diagnostics:
@@ -146,6 +174,30 @@ class Posterior:
                 span_of(self.runs, self.spec.law.inputs),
                 np.random.default_rng([seed, WALK]),
             )
+
+    def scatter(
+        self,
+        points: Mapping[str, ArrayLike],
+        relative_se: ArrayLike,
+        generator: np.random.Generator,
+    ) -> NDArray[np.float64]:
+        """Return the scatter of log losses of runs at some points, shape (draws, points).
+
+        Parameters
+        ----------
+        points
+            Symbol to values, each of shape (points,).
+        relative_se
+            Known standard errors of the log losses; broadcasts to (draws, points).
+        generator
+            NumPy's random generator.
+        """
+        inputs = self.spec.law.inputs
+        below = span_of(self.runs, inputs).below(log_compute({s: points[s] for s in inputs}))
+        noise = jax.tree.map(lambda field: field[:, None], self.flat_noise())
+        draws = self.shape[0] * self.shape[1]
+        known = np.broadcast_to(relative_se, (draws, np.size(below)))
+        return np.asarray(noise.scatter(generator, known, np.maximum(np.ravel(below), 0.0)))
 
     def flat_law(self) -> Law:
         """Return the law with chains and draws joined into one axis."""

@@ -44,8 +44,8 @@ class Prediction:
         Loss at each point for each posterior draw, shape (draws, points).
     loss_unit
         Unit of the loss.
-    n_runs, law
-        Number of fitted runs, and the law's name.
+    n_runs, law, model
+        Number of fitted runs, the law's name, and the model that forecasts in words.
     """
 
     points: Mapping[str, NDArray[np.float64]]
@@ -57,6 +57,7 @@ class Prediction:
     loss_unit: str
     n_runs: int
     law: str
+    model: str
 
     def __len__(self) -> int:
         return len(self.intervals)
@@ -107,7 +108,7 @@ class Prediction:
         )
         what = "loss of a new run" if self.kind == "run" else "mean of the law"
         caption = (
-            f"Predicted {what} ({self.loss_unit}), {self.law} law fitted to {self.n_runs} runs: median "
+            f"Predicted {what} ({self.loss_unit}), {self.model} fitted to {self.n_runs} runs: median "
             f"and {self.level:.0%} interval, and decades beyond the runs."
         )
         head = f"loss, {self.level:.0%} interval"
@@ -131,11 +132,14 @@ def predict(
 ) -> Prediction:
     r"""Predict the loss of runs of any size, with intervals.
 
-    .. math:: L_\mathrm{law} = L_\theta(N, D)\,e^{\tau W(N D)}, \qquad
+    .. math:: L_\mathrm{law} = L_\theta(N, D)\,e^{\delta(N D)}, \qquad
               \ln L_\mathrm{run} \sim \mathrm{noise}(\ln L_\mathrm{law}), \qquad
-              \theta, \tau W \sim p(\theta, \tau W \mid \mathrm{runs})
+              \theta, \delta \sim p(\theta, \delta \mid \mathrm{runs})
 
-    The drift W is 0 in a fit without one.
+    Laws fail far from their runs by more than their own posterior allows, so unless the fit was made
+    with ``drift="none"``, the draws are those of its `Posterior.forecasters`: half of the law and half
+    of a wider one, if there is one, from which log loss may drift (`bayescale.drift`), and whose scatter
+    may change with compute.
 
     Parameters
     ----------
@@ -182,6 +186,7 @@ def predict(
     """
     posterior.require_sound(allow_failed)
     check_level(level)
+    models = sound_forecasters(posterior, allow_failed)
     if kind not in KINDS:
         raise InputError(Problem("kind", f"{kind!r} is not known", remedy="use 'run' or 'law'"))
     given = {"N": N, "D": D, "x": x}
@@ -192,9 +197,13 @@ def predict(
             )
         given = {symbol: points.get(symbol) for symbol in posterior.spec.law.inputs}
     where = _points(posterior, given)
-    draws = mean_loss(posterior, where, seed)
-    if kind == "run":
-        draws = _scatter(posterior, draws, seed)
+    parts = []
+    for i, model in enumerate(models):
+        part = mean_loss(model, where, seed + i)
+        if kind == "run":
+            part = part * np.exp(model.scatter(where, 0.0, np.random.default_rng([seed, i])))
+        parts.append(part)
+    draws = np.concatenate(parts)
     return Prediction(
         points=where,
         kind=kind,
@@ -205,6 +214,7 @@ def predict(
         loss_unit=posterior.runs.loss_unit,
         n_runs=len(posterior.runs),
         law=posterior.spec.law.name,
+        model=posterior.forecast_model,
     )
 
 
@@ -265,6 +275,14 @@ def _named(symbol: str) -> str:
     return f"{symbol} (--{SYMBOL_TO_ROLE[symbol]}, {ROLES[SYMBOL_TO_ROLE[symbol]].meaning})"
 
 
+def sound_forecasters(posterior: Posterior, allow_failed: bool = False) -> tuple[Posterior, ...]:
+    """Return the posteriors that forecasts come from; raises if the sampling of one failed."""
+    models = posterior.forecasters
+    for model in models:
+        model.require_sound(allow_failed)
+    return models
+
+
 def law_loss(posterior: Posterior, points: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
     """Return the law's loss for every draw at every point, shape (draws, points)."""
     with jax.enable_x64(True):
@@ -284,13 +302,6 @@ def mean_loss(
 @jax.jit
 def _law_loss(law: Any, points: Any) -> Any:
     return jax.vmap(lambda law: law.loss(points))(law)
-
-
-def _scatter(posterior: Posterior, losses: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Add to each draw's losses the scatter of its noise model."""
-    noise = jax.tree.map(lambda field: field[:, None], posterior.flat_noise())
-    scatter = noise.scatter(np.random.default_rng(seed), np.zeros(losses.shape))
-    return losses * np.exp(scatter)
 
 
 def decades_beyond(runs: Runs, points: Mapping[str, ArrayLike]) -> NDArray[np.float64]:

@@ -260,37 +260,42 @@ class ShiftedGamma(Prior):
 
 @dataclass(frozen=True)
 class StudentT(Prior):
-    """A standard Student-t variable with these `degrees` of freedom, above 0.
+    """A Student-t variable about 0 with these `degrees` of freedom and this `scale`, both above 0.
 
     Examples
     --------
     >>> print(StudentT(4))
     StudentT(4)
+    >>> print(StudentT(4, scale=0.3))
+    StudentT(4, scale=0.3)
     """
 
     degrees: float
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.degrees < math.inf:
-            raise InputError(f"{self!r}: degrees must be finite and above 0")
+        if not (0 < self.degrees < math.inf and 0 < self.scale < math.inf):
+            raise InputError(f"{self!r}: degrees and scale must be finite and above 0")
 
     def from_unbounded(self, u: Any, reference: Reference) -> tuple[Any, Any]:
-        """Return the value, `u` itself, and its log density."""
+        """Return the value, `u` in units of the scale, and the log density of `u`."""
         nu = self.degrees
         constant = math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2) - 0.5 * math.log(nu * math.pi)
-        return u, constant - (nu + 1) / 2 * jnp.log1p(u * u / nu)
+        return self.scale * u, constant - (nu + 1) / 2 * jnp.log1p(u * u / nu)
 
     def to_unbounded(self, value: ArrayLike, reference: Reference) -> Floats:
-        """Return the value itself."""
-        return np.asarray(value, dtype=np.float64)
+        """Return the value in units of the scale."""
+        return np.asarray(value, dtype=np.float64) / self.scale
 
     def quantile(self, mass: ArrayLike, reference: Reference) -> Floats:
         """Return the values below which this prior mass lies."""
-        return stdtrit(self.degrees, np.asarray(mass))
+        mass = np.asarray(mass)  # SciPy has the wrong sign at 0
+        return self.scale * np.where(mass == 0, -np.inf, stdtrit(self.degrees, mass))
 
     def centre(self, reference: Reference) -> Any:
         """Return the median."""
         return 0.0
 
     def __str__(self) -> str:
-        return f"StudentT({self.degrees:g})"
+        scale = "" if self.scale == 1 else f", scale={self.scale:g}"
+        return f"StudentT({self.degrees:g}{scale})"

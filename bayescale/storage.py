@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from bayescale import priors as prior_types
 from bayescale.cache import default_mode
-from bayescale.drift import RandomWalk
+from bayescale.drift import DampedTrend
 from bayescale.errors import InputError, Problem
 from bayescale.laws import LAWS, Law, get_law
 from bayescale.model import model_spec
@@ -25,8 +26,9 @@ from bayescale.runs import Runs
 if TYPE_CHECKING:
     import xarray
 
-FORMAT = 2  # 1 has no drift
+FORMAT = 3  # 1 has no drift, 2 a random walk of log loss, 3 damped trends and forecasters
 SAMPLE_AXES = ("chain", "draw")
+FORECASTER = "forecaster"  # groups of this name, with a number, hold other posteriors
 
 
 def save(posterior: Posterior, path: str | Path) -> Path:
@@ -103,6 +105,17 @@ def to_tree(posterior: Posterior) -> xarray.DataTree:
     """Return the posterior as a DataTree of arrays, its history as JSON text in the attributes."""
     import xarray
 
+    sections = _sections(posterior)
+    if posterior.make_forecasters is not None:
+        for i, model in enumerate(posterior.forecasters):
+            others = _sections(model)
+            sections |= {f"{FORECASTER}_{i}/{name}".rstrip("/"): others[name] for name in others}
+    return xarray.DataTree.from_dict(sections)
+
+
+def _sections(posterior: Posterior) -> dict[str, Any]:
+    import xarray
+
     runs = posterior.runs
 
     def draws(group: Any) -> xarray.Dataset:
@@ -115,7 +128,7 @@ def to_tree(posterior: Posterior) -> xarray.DataTree:
     if runs.places:
         constant["place"] = ("run", np.asarray(runs.places, dtype=str))
     history = {
-        "format": 1 if posterior.spec.drift is None else FORMAT,
+        "format": 1 if posterior.drift_name == "none" else FORMAT,
         "law": _class_name(posterior.spec.law),
         "noise": posterior.spec.noise.name,
         "priors": {
@@ -134,16 +147,14 @@ def to_tree(posterior: Posterior) -> xarray.DataTree:
         "provenance": dict(posterior.provenance),
     }
     root = xarray.Dataset(attrs={"bayescale": json.dumps(history, default=_number)})
-    return xarray.DataTree.from_dict(
-        {
-            "/": root,
-            "posterior": draws(posterior.parameters),
-            "coordinates": draws(posterior.coordinates),
-            "sample_stats": draws(posterior.stats),
-            "observed_data": xarray.Dataset({"loss": ("run", runs.loss)}),
-            "constant_data": xarray.Dataset(constant),
-        }
-    )
+    return {
+        "": root,
+        "posterior": draws(posterior.parameters),
+        "coordinates": draws(posterior.coordinates),
+        "sample_stats": draws(posterior.stats),
+        "observed_data": xarray.Dataset({"loss": ("run", runs.loss)}),
+        "constant_data": xarray.Dataset(constant),
+    }
 
 
 def _number(value: Any) -> Any:
@@ -172,9 +183,14 @@ def from_tree(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -
             Problem(source, f"its format is {history['format']} and this version reads up to {FORMAT}",
                     remedy="update bayescale")
         )  # fmt: skip
+    if history["format"] == 2:
+        raise InputError(
+            Problem(source, "its drift is a random walk of log loss, which this version has not",
+                    "forecasts from a drifting slope are truer", "fit the runs again")
+        )  # fmt: skip
     law_class = _trusted_law(history["law"], source, law)
     noise_class = get_noise(history["noise"])
-    group = {name: _arrays(tree[name]) for name in tree.children}
+    group = {name: _arrays(tree[name]) for name in tree.children if not name.startswith(FORECASTER)}
     parameters, constant = group["posterior"], group["constant_data"]
     runs = Runs(
         loss=group["observed_data"]["loss"],
@@ -199,12 +215,25 @@ def from_tree(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -
         runs=runs,
         reference=history["reference"],
         provenance=history["provenance"],
+        make_forecasters=_forecasters(tree, source, law_class),
     )
 
 
-def _drift(history: dict[str, Any]) -> RandomWalk | None:
+def _forecasters(
+    tree: xarray.DataTree, source: str, law: type[Law]
+) -> Callable[[], tuple[Posterior, ...]] | None:
+    """What gives the saved forecasters; a law from elsewhere may be theirs too."""
+    found = []
+    for name, child in sorted(tree.children.items()):
+        if name.startswith(FORECASTER):
+            saved = json.loads(child.attrs["bayescale"])["law"]
+            found.append(from_tree(child, source, law if saved == _class_name(law) else None))
+    return (lambda: tuple(found)) if found else None
+
+
+def _drift(history: dict[str, Any]) -> DampedTrend | None:
     saved = history.get("drift")
-    return None if saved is None else RandomWalk(**saved)
+    return None if saved is None else DampedTrend(**saved)
 
 
 def _arrays(node: Any) -> dict[str, np.ndarray]:

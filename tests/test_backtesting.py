@@ -110,8 +110,8 @@ def test_intervals_that_are_too_narrow_are_named(result):
     (verdict,) = half.verdicts
     assert (verdict.code, verdict.severity) == ("intervals-too-narrow", "warn")
     assert verdict.sentence == "The 90% intervals held 50% of 16 outcomes."
-    assert "--drift random-walk" in verdict.advice
-    assert "--drift" not in with_coverage(result, 0.5, drift="random-walk").verdicts[0].advice
+    assert "--drift forecasts" in verdict.advice
+    assert "--drift" not in with_coverage(result, 0.5, drift="forecasts").verdicts[0].advice
     assert "held 50% of 16 outcomes" in half.table().caption
     assert str(verdict) in repr(half)
     assert with_coverage(result, 1.0).verdicts == ()

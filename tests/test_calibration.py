@@ -43,8 +43,8 @@ def simulated():
             np.zeros(32),
             np.ones(32),
             {name: np.float64(value) for name, value in reference.items()},
-            np.ones(32),
-            np.float64(0.0),
+            np.zeros(32),
+            np.empty((32, 0)),
         )
         for row in log_loss
     ]

@@ -4,56 +4,80 @@ import jax
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.integrate import quad
 
 import bayescale
 from bayescale import InputError, Runs
-from bayescale.drift import RandomWalk, Span, get_drift, log_compute
+from bayescale.drift import DampedTrend, Span, get_drift, log_compute
 from bayescale.inference.batch import BatchSettings, fit_chunk
-from bayescale.laws import Chinchilla
+from bayescale.laws import Chinchilla, Coupled
 from bayescale.model import data_of, model_spec, prior_draws, span_of
-from bayescale.noise import Gaussian, StudentT
+from bayescale.noise import Gaussian, StudentT, StudentTTrend
 from bayescale.storage import load
 from conftest import simulate, synthetic_posterior
 
-DRIFT = RandomWalk(scale=0.02, degrees=5.0, knots=4)
+DRIFT = DampedTrend(scale=0.02, degrees=5.0, knots=4, reach=0.8)
+
+
+def twin(shocks, places, distances, reach=0.8):
+    """The drift at some distances: the integral of its slope, to which each shock adds and fades."""
+
+    def slope(x):
+        return sum(
+            s * np.exp(-(x - p) / reach) for s, p in zip(shocks, places, strict=True) if x > p
+        )
+
+    return np.array([quad(slope, 0, d, points=places, limit=200)[0] for d in distances])
 
 
 def test_the_log_density_is_that_of_an_independent_twin():
     runs = Runs.read(simulate(n=20, seed=2))
-    spec, plain = (model_spec(Chinchilla, Gaussian, drift=drift) for drift in (DRIFT, None))
-    data = data_of(runs, ("N", "D"))
+    spec = model_spec(Chinchilla, Gaussian, drift=DRIFT)
+    plain = model_spec(Chinchilla, Gaussian)
+    data = data_of(runs, ("N", "D"), DRIFT)
+    assert data_of(runs, ("N", "D")).basis.shape == (32, 0)
     generator = np.random.default_rng(0)
     truth = plain.unconstrain(prior_draws(plain, data.reference, 5, 1), data.reference)
     w = generator.standard_normal((5, 4))
     logs = np.log10(runs.N * runs.D)
-    knots = np.linspace(logs.min(), logs.max(), 5)
+    step = np.ptp(logs) / 4
     for u, increments in zip(truth, w, strict=True):
-        # The walk at its knots, 0 at the last of them, and straight between them.
-        steps = 0.02 * np.sqrt(np.ptp(logs) / 4) * increments
-        at_knots = np.append(-np.cumsum(steps[::-1])[::-1], 0.0)
-        drift = np.interp(logs, knots, at_knots)
+        shocks = 0.02 * np.sqrt(step) * increments
+        drift = twin(shocks, step * (np.arange(4) + 0.5), logs.max() - logs)
         prior = stats.multivariate_t(np.zeros(4), np.eye(4), df=5.0).logpdf(increments)
         moved = data._replace(log_loss=data.log_loss - np.pad(drift, (0, 12)))
         with jax.enable_x64(True):
             found = float(spec.log_density(np.append(u, increments), data))
             expected = float(plain.log_density(u, moved)) + prior
-        assert found == pytest.approx(expected, rel=1e-12)
+            without = float(plain.log_density(u, data)) + prior
+        assert found == pytest.approx(expected, abs=1e-8 * abs(expected - without) + 1e-9)
 
 
-def test_the_walk_starts_at_the_largest_run_and_spreads_with_the_root_of_the_distance():
+def test_the_drift_starts_level_at_the_largest_run_and_spreads_as_its_equation_says():
     count = 40_000
     increments = DRIFT.prior_draws(count, np.random.default_rng(1))
     span = Span(18.0, 21.0)
-    where = np.array([21.0, 22.0, 25.0, 17.0])
+    distance = np.array([0.0, 0.1, 1.0, 4.0])
+    where = np.concatenate([21.0 + distance, [17.0]])
     path = DRIFT.path(increments, where, span, np.random.default_rng(2))
     assert np.all(path[:, 0] == 0)
-    # tau^2 has mean s^2 nu / (nu - 2); the increments go as far as the walk beyond them.
-    variance = 0.02**2 * 5 / 3
-    for column, decades in ((1, 1.0), (2, 4.0), (3, 4.0)):
-        assert path[:, column].var() == pytest.approx(variance * decades, rel=0.1)
-    together = np.corrcoef(path[:, 1], path[:, 2])[0, 1]
-    assert together == pytest.approx(np.sqrt(1 / 4), abs=0.03)
-    assert abs(np.corrcoef(path[:, 1], path[:, 3])[0, 1]) < 0.03
+    # tau^2 has mean s^2 nu / (nu - 2); the response to a shock of x decades ago is l (1 - e^(-x/l)).
+    tau2, reach = 0.02**2 * 5 / 3, 0.8
+    for column in (1, 2, 3):
+        d = distance[column]
+        fade = np.exp(-d / reach)
+        spread = d - 2 * reach * (1 - fade) + reach / 2 * (1 - fade**2)
+        expected = tau2 * reach**2 * spread
+        assert path[:, column].var() == pytest.approx(expected, rel=0.12)
+    assert abs(np.corrcoef(path[:, 2], path[:, 4])[0, 1]) < 0.03
+
+
+def test_a_forecast_does_not_depend_on_what_else_is_forecast():
+    increments = DRIFT.prior_draws(50, np.random.default_rng(1))
+    span = Span(18.0, 21.0)
+    near, far = np.array([21.5]), np.array([21.5, 24.0, 16.0])
+    one, many = (DRIFT.path(increments, x, span, np.random.default_rng(2)) for x in (near, far))
+    np.testing.assert_allclose(one[:, 0], many[:, 0], rtol=1e-12)
 
 
 def test_tau_given_the_increments_has_the_joint_distribution():
@@ -66,14 +90,13 @@ def test_tau_given_the_increments_has_the_joint_distribution():
     assert stats.ks_2samp(tau / size, again / size).pvalue > 1e-3
 
 
-def test_inside_the_runs_the_path_is_the_offset():
+def test_inside_the_runs_the_path_is_the_basis():
     increments = DRIFT.prior_draws(3, np.random.default_rng(4))
     span = Span(18.0, 21.0)
     logs = np.array([18.0, 18.7, 20.1])
     path = DRIFT.path(increments, logs, span, np.random.default_rng(0))
-    for i in range(3):
-        w = [increments[name][i] for name in DRIFT.names]
-        np.testing.assert_allclose(path[i], DRIFT.offset(w, span.place(logs), 3.0), rtol=1e-5)
+    w = np.stack([increments[name] for name in DRIFT.names], axis=1)
+    np.testing.assert_allclose(path, w @ DRIFT.basis(21.0 - logs, 3.0).T, rtol=1e-12)
 
 
 def test_runs_of_one_budget_have_no_drift_among_them():
@@ -81,8 +104,7 @@ def test_runs_of_one_budget_have_no_drift_among_them():
     table["tokens"] = 1e20 / (6 * table["params"])
     runs = Runs.read(table)
     assert span_of(runs, ("N", "D")).decades == pytest.approx(0, abs=1e-9)
-    data = data_of(runs, ("N", "D"))
-    assert np.all(np.isfinite(data.place))
+    np.testing.assert_allclose(data_of(runs, ("N", "D"), DRIFT).basis, 0, atol=1e-12)
 
 
 def test_compute_is_the_product_of_the_inputs():
@@ -93,19 +115,62 @@ def test_compute_is_the_product_of_the_inputs():
 
 @pytest.fixture(scope="module")
 def drifting(runs):
-    return bayescale.fit(runs, drift="random-walk", seed=1)
+    return bayescale.fit(runs, drift="damped-trend", seed=1)
 
 
-def test_a_fit_with_drift_is_sound_and_less_sure(drifting, fit):
+@pytest.fixture(scope="module")
+def law_alone(runs):
+    return bayescale.fit(runs, drift="none", seed=1)
+
+
+def test_a_fit_with_drift_is_sound_and_less_sure(drifting, law_alone):
     assert drifting.diagnostics.verdict != "failed", str(drifting.diagnostics)
     assert drifting.diagnostics.ess_bulk_min > 400
+    assert drifting.forecasters == (drifting,)
     points = {"N": 1e11, "D": 2e12}
-    wide, narrow = (bayescale.predict(f, **points).intervals[0] for f in (drifting, fit))
+    wide, narrow = (bayescale.predict(f, **points).intervals[0] for f in (drifting, law_alone))
     assert wide.sd > 1.5 * narrow.sd
-    wide, narrow = (bayescale.allocate(f, 1e24).intervals["loss"][0] for f in (drifting, fit))
+    both = drifting, law_alone
+    wide, narrow = (bayescale.allocate(f, 1e24).intervals["loss"][0] for f in both)
     assert wide.sd > 1.5 * narrow.sd
-    assert "random-walk drift" in repr(drifting)
-    assert 0 < drifting.summary()["drift"].median < 0.03
+    assert "damped-trend drift" in repr(drifting)
+    assert 0 < drifting.summary()["drift"].median < 0.06
+
+
+def test_by_default_forecasts_alone_have_the_drift(fit, law_alone):
+    assert fit.summary() == law_alone.summary()
+    assert fit.drift_name == "forecasts"
+    assert law_alone.forecasters == (law_alone,)
+    one, other = fit.forecasters
+    assert (one.spec.law, other.spec.law) == (Chinchilla, Coupled)
+    for model in (one, other):
+        assert model.shape == (4, 500)
+        assert model.spec.drift == DampedTrend()
+        assert model.spec.noise is StudentTTrend
+        assert model.diagnostics.verdict != "failed", str(model.diagnostics)
+    points = {"N": 1e11, "D": 2e12}
+    wide, narrow = (bayescale.predict(f, **points) for f in (fit, law_alone))
+    assert wide.draws.shape == narrow.draws.shape == (4000, 1)
+    assert wide.intervals[0].sd > 1.5 * narrow.intervals[0].sd
+    assert "chinchilla and coupled laws with damped-trend drift" in repr(wide)
+    assert "chinchilla law fitted to" in repr(narrow)
+    best, alone = (bayescale.allocate(f, 1e24).intervals for f in (fit, law_alone))
+    assert best["N"] == alone["N"]
+    assert best["loss"][0].sd > 1.5 * alone["loss"][0].sd
+
+
+def test_a_law_without_a_wider_one_forecasts_by_itself(runs):
+    small = bayescale.fit(runs, law="coupled", draws=50, seed=3)
+    (model,) = small.forecasters
+    assert model.spec.law is Coupled
+    assert model.shape == (4, 50)
+
+
+def test_forecasters_are_saved(fit, tmp_path):
+    again = load(fit.save(tmp_path / "fit.nc"))
+    assert [m.spec for m in again.forecasters] == [m.spec for m in fit.forecasters]
+    one, other = (bayescale.predict(f, N=1e11, D=2e12) for f in (fit, again))
+    np.testing.assert_array_equal(one.draws, other.draws)
 
 
 def test_save_and_load(drifting, tmp_path):
@@ -116,13 +181,13 @@ def test_save_and_load(drifting, tmp_path):
     assert again.summary() == drifting.summary()
 
 
-def test_arviz_sees_the_drift(drifting):
+def test_arviz_sees_the_drift(drifting):  # and the place of each run
     tree = drifting.to_arviz()
     likelihood = tree["log_likelihood"]["log_loss"].to_numpy()
     assert likelihood.shape == (4, 1000, len(drifting.runs))
     total = likelihood.sum(axis=-1)
     u = drifting.coordinates
-    data = data_of(drifting.runs, ("N", "D"))
+    data = data_of(drifting.runs, ("N", "D"), drifting.spec.drift)
     with jax.enable_x64(True):
         one = {name: values[2, 7] for name, values in u.items()}
         expected = float(drifting.spec.log_likelihood(one, data))
@@ -148,25 +213,25 @@ def test_simulated_runs_of_a_fit_drift_too(drifting):
 
 
 def test_unknown_drifts_are_refused(runs):
-    with pytest.raises(InputError, match=r"drift: 'walk' is not a drift. Use random-walk or none"):
+    with pytest.raises(InputError, match=r"drift: 'walk' is not a drift. Use forecasts, damped-tr"):
         bayescale.fit(runs, drift="walk")
-    with pytest.raises(InputError, match=r"scale and degrees must be above 0"):
-        RandomWalk(scale=0.0)
-    assert get_drift("none") is None
-    assert get_drift("random-walk") == RandomWalk()
+    with pytest.raises(InputError, match=r"scale, degrees and reach must be above 0"):
+        DampedTrend(scale=0.0)
+    assert get_drift("none") is get_drift("forecasts") is None
+    assert get_drift("damped-trend") == DampedTrend()
 
 
 @pytest.mark.nightly
 def test_forecasts_are_calibrated_where_losses_drift():
     """Runs and new runs from the prior: what is forecast 0.3 to 2 decades beyond is uniform."""
-    spec = model_spec(Chinchilla, StudentT, drift=RandomWalk())
+    spec = model_spec(Chinchilla, StudentT, drift=DampedTrend())
     assert spec.drift is not None
     generator = np.random.default_rng(11)
     N = 10 ** generator.uniform(7.5, 9.5, 32)
     D = N * 10 ** generator.uniform(0.4, 2.3, 32)
     new = {"N": np.array([3e9, 1e10, 3e10]), "D": np.array([3e11, 5e11, 1e12])}
     template = Runs(loss=np.full(32, 3.0), inputs={"N": N, "D": D})
-    base, span = data_of(template, ("N", "D")), span_of(template, ("N", "D"))
+    base, span = data_of(template, ("N", "D"), spec.drift), span_of(template, ("N", "D"))
     count = 200
     truths = prior_draws(spec, base.reference, count, seed=12)
     increments = {name: truths[name] for name in spec.drift.names}

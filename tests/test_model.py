@@ -84,6 +84,11 @@ NOISE_PRIORS = {
         "sigma": lognormal(0.006, 0.8).logpdf,
         "nu": stats.gamma(2, loc=2, scale=10).logpdf,
     },
+    "student-t-trend": {
+        "sigma": lognormal(0.006, 0.8).logpdf,
+        "nu": stats.gamma(2, loc=2, scale=10).logpdf,
+        "trend": stats.t(4, scale=0.3).logpdf,
+    },
     "gaussian": {"sigma": lognormal(0.006, 0.8).logpdf},
     "laplace": {"sigma": lognormal(0.006, 0.8).logpdf},
 }
@@ -116,6 +121,7 @@ def power(c):
 LOSSES = {"chinchilla": chinchilla, "coupled": coupled, "power": power}
 SCATTERS = {
     "student-t": lambda c, scale: stats.t(c["nu"], scale=scale),
+    "student-t-trend": lambda c, scale: stats.t(c["nu"], scale=scale),
     "gaussian": lambda c, scale: stats.norm(scale=scale),
     "laplace": lambda c, scale: stats.gennorm(1, scale=scale),  # stats.laplace underflows
 }
@@ -126,7 +132,9 @@ def twin(law, noise, coordinates):
     priors = LAW_PRIORS[law.name] | NOISE_PRIORS[noise.name]
     assert priors.keys() == coordinates.keys()
     c = {name: values[:, None] for name, values in coordinates.items()}
-    scale = np.sqrt(c["sigma"] ** 2 + (RUNS.loss_se / RUNS.loss) ** 2)
+    logs = np.log10(RUNS["x"] if law.inputs == ("x",) else RUNS.N * RUNS.D)
+    sigma = c["sigma"] * np.exp(c.get("trend", 0.0) * (logs.max() - logs))
+    scale = np.sqrt(sigma**2 + (RUNS.loss_se / RUNS.loss) ** 2)
     residual = np.log(RUNS.loss) - np.log(LOSSES[law.name](c))
     prior = sum(priors[name](values) for name, values in coordinates.items())
     return prior + SCATTERS[noise.name](c, scale).logpdf(residual).sum(axis=1)

@@ -8,14 +8,31 @@ from scipy import stats
 from scipy.special import digamma, gammaln
 
 from bayescale.errors import InputError
-from bayescale.noise import NOISES, Gaussian, Laplace, Noise, StudentT, get_noise, log_gamma_ratio
+from bayescale.noise import (
+    NOISES,
+    Gaussian,
+    Laplace,
+    Noise,
+    StudentT,
+    StudentTTrend,
+    get_noise,
+    log_gamma_ratio,
+)
 
 TWINS = {  # noise and scale -> the distribution in scipy
     "student-t": lambda noise, scale: stats.t(noise.nu, scale=scale),
+    "student-t-trend": lambda noise, scale: stats.t(noise.nu, scale=scale),
     "gaussian": lambda noise, scale: stats.norm(scale=scale),
     "laplace": lambda noise, scale: stats.laplace(scale=scale),
 }
-EXAMPLES = [StudentT(sigma=0.006, nu=2.2), StudentT(0.02, 40.0), Gaussian(0.006), Laplace(0.006)]
+EXAMPLES = [
+    StudentT(sigma=0.006, nu=2.2),
+    StudentT(0.02, 40.0),
+    StudentTTrend(0.006, 4.0, 0.3),
+    Gaussian(0.006),
+    Laplace(0.006),
+]
+VALUES = {"sigma": 0.01, "nu": 4.0, "trend": -0.2}
 SE = np.array([0.0, 0.001, 0.008, 0.05])
 
 every_example = pytest.mark.parametrize("noise", EXAMPLES, ids=repr)
@@ -88,7 +105,7 @@ def test_scatter_is_scipys(noise):
 @pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
 def test_scatter_of_posterior_draws(noise):
     # Fields of shape (draws, 1) and known errors of shape (runs,).
-    fields = {"sigma": np.full((40_000, 1), 0.006), "nu": np.full((40_000, 1), 5.0)}
+    fields = {name: np.full((40_000, 1), value) for name, value in VALUES.items()}
     drawn = noise(**{p.name: fields[p.name] for p in noise.parameters()})
     scatter = drawn.scatter(np.random.default_rng(1), SE)
     assert scatter.shape == (40_000, 4)
@@ -117,14 +134,31 @@ def test_declarations(noise):
     )
     names = [p.name for p in noise.parameters()]
     assert names == [c.name for c in noise.coordinates]
-    made = noise.from_coordinates({"alpha": 1.0, "sigma": 0.01, "nu": 4.0})
-    assert [getattr(made, name) for name in names] == [{"sigma": 0.01, "nu": 4.0}[n] for n in names]
+    made = noise.from_coordinates({"alpha": 1.0, **VALUES})
+    assert [getattr(made, name) for name in names] == [VALUES[n] for n in names]
+
+
+def test_the_scale_changes_with_the_distance_below_the_largest_run():
+    noise, below = StudentTTrend(0.006, 4.0, 0.5), np.array([0.0, 1.0, 2.5])
+    residual = np.linspace(-0.1, 0.1, 21)[:, None]
+    scale = np.sqrt((0.006 * np.exp(0.5 * below)) ** 2 + 0.004**2)
+    there = stats.t(4.0, scale=scale)
+    found = noise.log_density(residual, 0.004, below)
+    np.testing.assert_allclose(found, there.logpdf(residual), rtol=1e-12)
+    known = np.full((40_000, 3), 0.004)
+    assert_shares(noise.scatter(np.random.default_rng(2), known, below), there)
+
+
+@every_example
+def test_only_a_trend_looks_at_the_distance(noise):
+    densities = [float(noise.log_density(0.01, 0.0, below)) for below in (0.0, 2.0)]
+    assert (densities[0] == densities[1]) == (type(noise) is not StudentTTrend)
 
 
 def test_found_by_name_or_class():
     for name, noise in NOISES.items():
         assert get_noise(name) is noise is get_noise(noise)
     assert issubclass(get_noise("gaussian"), Noise)
-    message = r"noise: 'normal' is not a noise model. Use one of student-t, gaussian, laplace."
+    message = r"noise: 'normal' is not a noise model. Use one of student-t, student-t-trend, gauss"
     with pytest.raises(InputError, match=message):
         get_noise("normal")

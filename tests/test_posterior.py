@@ -210,7 +210,13 @@ def test_provenance_of_a_fit(fit, runs):
 
 
 @pytest.mark.parametrize(
-    ("law", "noise"), [("chinchilla", "gaussian"), ("coupled", "student-t"), ("power", "laplace")]
+    ("law", "noise"),
+    [
+        ("chinchilla", "gaussian"),
+        ("coupled", "student-t"),
+        ("power", "laplace"),
+        ("chinchilla", "student-t-trend"),
+    ],
 )
 def test_every_law_and_noise_comes_back(runs, law, noise, tmp_path):
     posterior = synthetic_posterior(runs.with_x("D"), law=law, noise=noise)
@@ -351,7 +357,8 @@ def test_places_that_cannot_be_written(synthetic, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda h: h | {"format": 99}, "format is 99 and this version reads up to 2. Update"),
+        (lambda h: h | {"format": 99}, "format is 99 and this version reads up to 3. Update"),
+        (lambda h: h | {"format": 2}, "a random walk of log loss, which this version has not"),
         (lambda h: h | {"law": "mystery"}, "law 'mystery', which is not one of the package's"),
         (lambda h: h | {"law": "antigravity:Law"}, "a file does not decide what code is loaded"),
         (lambda h: h | {"noise": "cauchy"}, "'cauchy' is not a noise model"),
@@ -361,7 +368,7 @@ def test_places_that_cannot_be_written(synthetic, tmp_path, monkeypatch):
         (lambda h: [], "not a bayescale fit that can be read"),
         (lambda h: "{", "not a bayescale fit that can be read"),
     ],
-    ids=["newer", "law", "module", "noise", "prior", "priors", "runs", "list", "text"],
+    ids=["newer", "older", "law", "module", "noise", "prior", "priors", "runs", "list", "text"],
 )
 def test_files_of_another_history(saved, tmp_path, edit, message):
     path = rewrite(saved, tmp_path / "odd.nc", edit)

@@ -9,7 +9,7 @@ from scipy import stats
 from bayescale.errors import InputError
 from bayescale.noise import NOISES
 from bayescale.parameters import Coordinate
-from bayescale.priors import Beta, LogNormal, ShiftedGamma
+from bayescale.priors import Beta, LogNormal, ShiftedGamma, StudentT
 
 REFERENCE = {"low_loss": 2.5}
 TWINS = {  # prior -> the distribution in SciPy that it is, or that it is a part of
@@ -22,6 +22,8 @@ TWINS = {  # prior -> the distribution in SciPy that it is, or that it is a part
     Beta(1, 1): stats.uniform(),
     ShiftedGamma(2.0, 0.1, shift=2.0): stats.gamma(2, 2, 10),
     ShiftedGamma(3.0, 2.0, shift=0.0): stats.gamma(3, 0, 0.5),
+    StudentT(4.0): stats.t(4),
+    StudentT(4.0, scale=0.3): stats.t(4, scale=0.3),
 }
 PRIORS = list(TWINS)
 MASSES = np.array([1e-6, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1 - 1e-6])
@@ -48,6 +50,8 @@ def ends(prior):
     """Where the support ends."""
     if isinstance(prior, LogNormal):
         return prior.low or 0.0, prior.high or np.inf
+    if isinstance(prior, StudentT):
+        return -np.inf, np.inf
     return (0.0, 1.0) if isinstance(prior, Beta) else (prior.shift, np.inf)
 
 
@@ -86,7 +90,7 @@ def test_all_quantiles_are_in_the_support(prior):
     np.testing.assert_allclose([low, high], ends(prior), rtol=1e-14, atol=0)
     assert np.isfinite(prior.to_unbounded(inner, REFERENCE)).all()
     with np.errstate(divide="ignore", invalid="ignore"):
-        assert not np.isfinite(prior.to_unbounded(low * (1 - 1e-9) - 1e-9, REFERENCE))
+        assert not np.isfinite(prior.to_unbounded(low * (1 + 1e-9 * (low < 0)) - 1e-9, REFERENCE))
         assert not np.isfinite(prior.to_unbounded(high * (1 + 1e-9), REFERENCE))
 
 

@@ -30,7 +30,7 @@ from bayescale.cli.options import (
 from bayescale.cli.output import bar, drawing, emit, emit_json, emit_table, note
 
 NAME = "backtest"
-EXAMPLE = "Example:  bayescale backtest runs.csv --law coupled --drift random-walk --plots figures"
+EXAMPLE = "Example:  bayescale backtest runs.csv --law coupled --plots figures"
 
 
 def run(
@@ -44,7 +44,7 @@ def run(
     ] = None,
     law: LawName = "chinchilla",
     noise: NoiseName = "student-t",
-    drift: DriftName = "none",
+    drift: DriftName = "forecasts",
     x: OneVariable = None,
     columns: Columns = None,
     where: Where = None,

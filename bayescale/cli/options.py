@@ -58,7 +58,10 @@ LawName = Annotated[str, typer.Option(help="Name of a law (bayescale laws), or m
 NoiseName = Annotated[str, typer.Option(help="student-t, gaussian or laplace.")]
 DriftName = Annotated[
     str,
-    typer.Option(help="none, or random-walk: the law may drift from the runs with compute."),
+    typer.Option(
+        help="May log loss drift from the law with compute: forecasts (only in these), "
+        "damped-trend (parameters allow for it too), none."
+    ),
 ]
 OneVariable = Annotated[
     str | None,

@@ -131,7 +131,7 @@ def coarse_rows(data: Data) -> Data:
     chosen = np.sort(np.random.default_rng(0).permutation(rows)[:COARSE])
     taken = {
         name: jax.tree.map(lambda array: array[:, chosen], getattr(data, name))
-        for name in ("inputs", "log_loss", "relative_se", "weight", "place")
+        for name in ("inputs", "log_loss", "relative_se", "weight", "below", "basis")
     }
     taken["weight"] = taken["weight"] * (rows / COARSE)
     return data._replace(**taken)

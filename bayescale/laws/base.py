@@ -57,6 +57,8 @@ class Law(eqx.Module):
         what the prior is on (`Coordinate`), in the sampler's order;
     ``published``
         published fits (`Published`), may be empty;
+    ``wider``
+        a law that contains this one, which forecasts come from; None if there is none;
 
     and the methods below.
     """
@@ -68,6 +70,7 @@ class Law(eqx.Module):
     inputs: ClassVar[tuple[str, ...]]
     coordinates: ClassVar[tuple[Coordinate, ...]]
     published: ClassVar[tuple[Published, ...]] = ()
+    wider: ClassVar[type[Law] | None] = None
 
     @abstractmethod
     def loss(self, x: Inputs) -> Values:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from bayescale.laws import sum_of_powers
 from bayescale.laws.base import ClosedFormOptimum, Inputs, Law, Published, power
+from bayescale.laws.coupled import Coupled
 from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import LogNormal, Reference
 
@@ -38,6 +39,7 @@ class Chinchilla(Law, ClosedFormOptimum):
     equation: ClassVar = r"L = E + A N^{-\alpha} + B D^{-\beta}"
     source: ClassVar = "Hoffmann et al. 2022, arXiv:2203.15556, equation 2"
     inputs: ClassVar = ("N", "D")
+    wider: ClassVar = Coupled
 
     E: Values = parameter("E", "irreducible loss", "loss")
     A: Values = parameter("A", "scale of the term in N", "loss")

@@ -127,10 +127,7 @@ def _residuals(posterior: Posterior, ax: Axes, level: float) -> None:
     residuals = 100 * (np.log(runs.loss) - np.log(fitted))
     two = {"N", "D"} <= set(runs.inputs)
     horizontal = runs.C if two else inputs[posterior.spec.law.inputs[0]]
-    noise = posterior.flat_noise()
-    scatter = 100 * noise.scatter(
-        np.random.default_rng(0), np.zeros(posterior.stats["energy"].size)
-    )
+    scatter = 100 * posterior.scatter(inputs, 0.0, np.random.default_rng(0))
     tail = (1 - level) / 2
     low, high = np.quantile(scatter, [tail, 1 - tail])
     inside = np.mean((residuals >= low) & (residuals <= high))

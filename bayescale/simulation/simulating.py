@@ -10,8 +10,10 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayescale.drift import Span, log_compute
 from bayescale.errors import InputError, Problem, shown
 from bayescale.laws import LAWS, Law
+from bayescale.model import span_of
 from bayescale.noise import NOISES, Noise
 from bayescale.posterior import Posterior
 from bayescale.prediction import positive
@@ -112,7 +114,8 @@ def simulate(
     _check_losses(law_loss, "law", "check its parameters and the points")
     law_loss = np.broadcast_to(law_loss, (sets, law_loss.shape[1]))
     with np.errstate(over="ignore", under="ignore"):  # what is lost to them is refused below
-        loss = law_loss * np.exp(_scatter(scatter, relative_se, law_loss.shape, seed))
+        below = _below(source, {symbol: design[symbol] for symbol in law.inputs})
+        loss = law_loss * np.exp(_scatter(scatter, relative_se, below, law_loss.shape, seed))
     _check_losses(loss, "noise", "give a smaller sigma, or a larger nu")
     return Simulation(
         law=law.name,
@@ -259,7 +262,19 @@ def _check_losses(losses: Floats, what: str, remedy: str) -> None:
         )  # fmt: skip
 
 
-def _scatter(noise: Noise, relative_se: Floats | None, shape: tuple[int, ...], seed: int) -> Floats:
+def _below(source: Law | Posterior, inputs: Mapping[str, Floats]) -> Floats:
+    """Decades of compute up to the largest of the fitted runs; of the points where nothing was fitted."""
+    logs = log_compute(inputs)
+    posterior = source if isinstance(source, Posterior) else None
+    span = (
+        Span.of(logs) if posterior is None else span_of(posterior.runs, posterior.spec.law.inputs)
+    )
+    return np.maximum(span.below(logs), 0.0)
+
+
+def _scatter(
+    noise: Noise, relative_se: Floats | None, below: Floats, shape: tuple[int, ...], seed: int
+) -> Floats:
     """The scatter of log losses, shape (sets, runs), in NumPy: nothing is compiled for it."""
     sets, runs = shape
     known = np.zeros(runs) if relative_se is None else relative_se
@@ -267,7 +282,7 @@ def _scatter(noise: Noise, relative_se: Floats | None, shape: tuple[int, ...], s
     scatter = np.empty(shape)
     for i in range(sets):
         one = jax.tree.map(lambda field, i=i: field[i], noise)
-        scatter[i] = one.scatter(_stream(seed, OF_SETS, i), known)
+        scatter[i] = one.scatter(_stream(seed, OF_SETS, i), known, below)
     return scatter
 
 

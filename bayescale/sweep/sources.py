@@ -86,7 +86,7 @@ class Checks:
                 runs[symbol]  # raises, naming the missing column
             lifted = check_design(runs, law.inputs, len(law.parameters()), law.name, self.allow)
             if data is None:
-                data = data_of(runs, law.inputs)
+                data = data_of(runs, law.inputs, self.spec.drift)
         except InputError as error:
             first = error.problems[0]
             codes = tuple(dict.fromkeys(p.check or "bad-input" for p in error.problems))

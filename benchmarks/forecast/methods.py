@@ -11,18 +11,17 @@ from scipy.optimize import minimize
 
 import bayescale
 from bayescale import Runs
-from bayescale.drift import RandomWalk
 
 Method = Callable[[Runs, Runs], np.ndarray]  # fitted runs and new ones, to shape (draws, runs)
 DELTA = 1e-3  # of the Huber loss
 SAMPLES = 200
+DRIFT, TREND = "damped-trend", "student-t-trend"
 
 
-def posterior(
-    train: Runs, test: Runs, law: str, drift: RandomWalk | None = None, seed: int = 0
-) -> np.ndarray:
+def posterior(train: Runs, test: Runs, **options: str) -> np.ndarray:
     """`bayescale.fit` and `bayescale.predict`, as a user types them."""
-    fit = bayescale.fit(train, law=law, drift=drift, seed=seed)
+    seed = 0
+    fit = bayescale.fit(train, seed=seed, **options)
     points = {symbol: test[symbol] for symbol in fit.spec.law.inputs}
     return np.log(bayescale.predict(fit, points=points, seed=seed, allow_failed=True).draws)
 
@@ -34,7 +33,7 @@ def mixture(train: Runs, test: Runs, *parts: Method) -> np.ndarray:
 
 def one_constant(train: Runs, test: Runs, law: str, sd: float = 0.02) -> np.ndarray:
     """A shared error with this sd for a root of a decade beyond the runs, the same for all sets."""
-    draws = posterior(train, test, law)
+    draws = posterior(train, test, law=law, drift="none")
     distance = np.log10(test.N * test.D) - np.log10(train.N * train.D).max()
     error = np.random.default_rng(1).standard_normal((len(draws), 1))
     return draws + sd * np.sqrt(np.maximum(distance, 0)) * error
@@ -91,19 +90,24 @@ def quantile_columns(frame, count: int) -> np.ndarray:
 
 def methods() -> dict[str, Method]:
     """Every method by its name, the package's own first."""
-    plain = {law: partial(posterior, law=law) for law in ("chinchilla", "coupled")}
-    drifting = {law: partial(posterior, law=law, drift=RandomWalk()) for law in plain}
+    laws = ("chinchilla", "coupled")
+    plain = {law: partial(posterior, law=law, drift="none") for law in laws}
+    trend = {law: partial(posterior, law=law, drift="none", noise=TREND) for law in laws}
+    steady = {law: partial(posterior, law=law, drift=DRIFT) for law in laws}
+    drifting = {law: partial(posterior, law=law, drift=DRIFT, noise=TREND) for law in laws}
 
     def half(parts: dict[str, Method]) -> Method:
         return lambda train, test: mixture(train, test, *parts.values())
 
     return {
+        "default: no options": posterior,
         "chinchilla": plain["chinchilla"],
         "coupled": plain["coupled"],
         "half of each": half(plain),
-        "chinchilla, drift": drifting["chinchilla"],
-        "coupled, drift": drifting["coupled"],
-        "half of each, drift": half(drifting),
+        "half of each, trend of scatter": half(trend),
+        "half of each, drift": half(steady),
+        "chinchilla, drift, trend of scatter": drifting["chinchilla"],
+        "coupled, drift, trend of scatter": drifting["coupled"],
         "chinchilla, one constant": partial(one_constant, law="chinchilla"),
         "coupled, one constant": partial(one_constant, law="coupled"),
         "Huber bootstrap": huber_bootstrap,
