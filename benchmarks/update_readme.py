@@ -9,7 +9,9 @@ from pathlib import Path
 
 README = Path(__file__).parents[1] / "README.md"
 ENGINE = Path(__file__).parent / "engine" / "README.md"
+FORECAST = Path(__file__).parent / "forecast" / "README.md"
 SECTIONS = ("One data set of", "Batches of")  # of the engine's benchmark
+COLUMNS = ("method", "mean coverage", "splits covering 80% or more", "interval score", "CRPS")
 
 
 def demo() -> str:
@@ -31,11 +33,30 @@ def laws() -> str:
     return "\n".join(rows)
 
 
+def last_run(page: Path) -> str:
+    """What a benchmark wrote into its page."""
+    return (
+        page.read_text()
+        .partition("<!-- begin: run -->")[2]
+        .partition("<!-- end: run -->")[0]
+        .strip()
+    )
+
+
+def forecast() -> str:
+    """The main columns of the forecast benchmark's first table, as its last run wrote them."""
+    head, table, *_ = last_run(FORECAST).split("\n\n")
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
+    kept = [rows[0].index(name) for name in COLUMNS]
+    lines = ["| " + " | ".join(row[i] for i in kept) + " |" for row in rows]
+    return "\n".join(
+        [f"{head}; 90% intervals for single new runs, scores on log loss.", "", *lines]
+    )
+
+
 def engine() -> str:
     """The machine and two tables of the engine's benchmark, as its last run wrote them."""
-    page = ENGINE.read_text()
-    block = page.partition("<!-- begin: run -->")[2].partition("<!-- end: run -->")[0].strip()
-    machine, *sections = block.split("### ")
+    machine, *sections = last_run(ENGINE).split("### ")
     chosen = [s for s in sections if s.startswith(SECTIONS)]
     tables = [
         f"**{title}**\n{table.rstrip()}" for title, _, table in (s.partition("\n") for s in chosen)
@@ -43,7 +64,7 @@ def engine() -> str:
     return "\n\n".join([machine.strip() + ".", *tables])
 
 
-BLOCKS = {"bayescale demo": demo, "laws": laws, "engine": engine}
+BLOCKS = {"bayescale demo": demo, "laws": laws, "forecast": forecast, "engine": engine}
 
 
 def renewed(text: str, name: str) -> str:
