@@ -40,17 +40,18 @@ class Allocation:
         Mass of the intervals.
     intervals
         ``"N"``, ``"D"``, ``"tokens_per_parameter"`` and ``"loss"`` to one `Interval` a budget; the
-        loss is the law's mean, drift included, at each draw's own optimum.
+        loss is the mean of `loss_model`, drift included, at each draw's own optimum.
     decades_beyond
         How far the median optimum lies outside the runs, in decades.
     draws
-        The same four to draws of shape (draws, budgets).
+        The same four to draws of shape (draws, budgets); a draw of the loss belongs to a draw of N and
+        D only where the fit makes its own forecasts.
     flops_per_parameter_token
         k of C = k N D.
     method
         ``"closed form"`` or ``"numeric"``.
-    loss_unit, n_runs, law
-        Unit of the loss, number of fitted runs, name of the law.
+    loss_unit, n_runs, law, loss_model
+        Unit of the loss, number of fitted runs, name of the law, and what the loss comes from in words.
     """
 
     C: NDArray[np.float64]
@@ -63,6 +64,7 @@ class Allocation:
     loss_unit: str
     n_runs: int
     law: str
+    loss_model: str
 
     def __len__(self) -> int:
         return len(self.C)
@@ -73,6 +75,7 @@ class Allocation:
             "level": self.level,
             "flops_per_parameter_token": self.flops_per_parameter_token,
             "method": self.method,
+            "loss_model": self.loss_model,
             "budgets": [
                 {
                     "C": float(budget),
@@ -108,10 +111,11 @@ class Allocation:
             )
             for i, budget in enumerate(self.C)
         )
+        loss = "" if self.loss_model == f"{self.law} law" else f", the loss by {self.loss_model}"
         caption = (
             f"Compute-optimal allocation with C = {number(self.flops_per_parameter_token)} N D, "
-            f"{self.law} law fitted to {self.n_runs} runs: median and {self.level:.0%} interval, and "
-            "decades beyond the runs."
+            f"{self.law} law fitted to {self.n_runs} runs{loss}: median and {self.level:.0%} interval, "
+            "and decades beyond the runs."
         )
         return Table(caption, columns, rows)
 
@@ -207,6 +211,7 @@ def allocate(
         loss_unit=posterior.runs.loss_unit,
         n_runs=len(posterior.runs),
         law=posterior.spec.law.name,
+        loss_model=posterior.forecast_model,
     )
 
 

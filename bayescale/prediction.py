@@ -63,8 +63,9 @@ class Prediction:
         return len(self.intervals)
 
     def to_json(self) -> dict[str, Any]:
-        """The prediction as plain data: ``{"points": [...]}``, a row for each point, in order."""
+        """The prediction as plain data: ``{"model", "points": [...]}``, a row for each point."""
         return {
+            "model": self.model,
             "points": [
                 {
                     **{symbol: float(values[i]) for symbol, values in self.points.items()},
@@ -76,7 +77,7 @@ class Prediction:
                     "decades_beyond": float(self.decades_beyond[i]),
                 }
                 for i, interval in enumerate(self.intervals)
-            ]
+            ],
         }
 
     def to_frame(self) -> pandas.DataFrame:

@@ -204,6 +204,7 @@ def test_to_json(posterior):
         "level": 0.8,
         "flops_per_parameter_token": 6.0,
         "method": "closed form",
+        "loss_model": "chinchilla law",
         "budgets": [
             {
                 "C": BUDGETS[i],

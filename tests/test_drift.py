@@ -154,7 +154,11 @@ def test_by_default_forecasts_alone_have_the_drift(fit, law_alone):
     assert wide.intervals[0].sd > 1.5 * narrow.intervals[0].sd
     assert "chinchilla and coupled laws with damped-trend drift" in repr(wide)
     assert "chinchilla law fitted to" in repr(narrow)
-    best, alone = (bayescale.allocate(f, 1e24).intervals for f in (fit, law_alone))
+    assert wide.to_json()["model"] == "chinchilla and coupled laws with damped-trend drift"
+    best, alone = (bayescale.allocate(f, 1e24) for f in (fit, law_alone))
+    assert "the loss by chinchilla and coupled laws with damped-trend drift" in repr(best)
+    assert "the loss by" not in repr(alone)
+    best, alone = best.intervals, alone.intervals
     assert best["N"] == alone["N"]
     assert best["loss"][0].sd > 1.5 * alone["loss"][0].sd
 

@@ -131,9 +131,9 @@ def draw_posterior(
     """Find the mode and sample; once more, from what was learned, if the draws are poor.
 
     A posterior that is near normal about its mode is sampled with longer steps. Where transitions
-    diverge, the next attempt adapts to smaller ones; where chains mix
-    badly, it whitens with the covariance of the draws instead of the Laplace approximation. The best
-    attempt is kept, and the record says which it was.
+    diverge, the next attempt adapts to smaller ones; where chains mix badly, it whitens with the
+    covariance of the draws instead of the Laplace approximation. The best attempt is kept, and the
+    record says which it was.
     """
     size = len(spec.coordinates)
     example = Whitening(np.zeros(size), np.eye(size))

@@ -69,7 +69,7 @@ def programs(*requests: Request, bits: int = 64) -> list[Callable[..., Any]]:
     if all(key in _programs for key in keys):
         return [_programs[key] for key in keys]
     with _lock:
-        missing = [i for i, key in enumerate(keys) if key not in _programs]
+        missing = list({key: i for i, key in enumerate(keys) if key not in _programs}.values())
         if not missing:
             return [_programs[key] for key in keys]
         with persistent_cache(), ThreadPoolExecutor(len(missing)) as pool:
