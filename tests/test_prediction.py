@@ -194,7 +194,8 @@ def test_decades_beyond_of_one_variable(power):
 def test_to_json(posterior):
     prediction = predict(posterior, N=N, D=D, level=0.8)
     data = prediction.to_json()
-    assert list(data) == ["points"]
+    assert list(data) == ["model", "points"]
+    assert data["model"] == "chinchilla and coupled laws with damped-trend drift"
     for i, point in enumerate(data["points"]):
         interval = prediction.intervals[i]
         assert point == {
