@@ -195,7 +195,7 @@ def test_to_json(posterior):
     prediction = predict(posterior, N=N, D=D, level=0.8)
     data = prediction.to_json()
     assert list(data) == ["model", "points"]
-    assert data["model"] == "chinchilla and coupled laws with damped-trend drift"
+    assert data["model"] == "chinchilla law"
     for i, point in enumerate(data["points"]):
         interval = prediction.intervals[i]
         assert point == {
