@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayescale.diagnostics import Verdict
-from bayescale.drift import FORECASTS, DampedTrend, log_compute
+from bayescale.drift import FORECASTS, DampedTrend, drift_name, log_compute
 from bayescale.errors import DesignError, FailedFitError, InputError, Problem
 from bayescale.fitting import fit, prepare, runs_for
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
@@ -357,11 +357,7 @@ def backtest(
     return Backtest(
         law=spec.law.name,
         noise=spec.noise.name,
-        drift=FORECASTS
-        if drift == FORECASTS
-        else "none"
-        if spec.drift is None
-        else spec.drift.name,
+        drift=drift_name(drift),
         level=level,
         runs=table,
         compute=10**logs,

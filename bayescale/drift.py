@@ -18,7 +18,7 @@ from bayescale.priors import StudentT
 Floats = NDArray[np.float64]
 
 SCALE = Parameter(
-    "drift", r"\tau", "drift of the slope of log loss from the law's, sd over one decade of compute"
+    "drift", r"\tau", "drift of the slope of log loss: sd of its shocks over one decade of compute"
 )
 STEP = 0.05  # decades between the increments of the drift beyond the runs
 
@@ -32,15 +32,15 @@ class DampedTrend:
 
     c is log10 of the product of the inputs, x the distance in decades from the largest of the runs'
     compute, where drift and slope are 0: the law is what the largest runs follow, in level and in slope.
-    Smaller runs depart from it, and so will larger ones: slowly at first, by about one tau times half a
-    decade at one decade, as the root of the distance far beyond. Among the runs W moves at `knots`
+    Smaller runs depart from it, and so will larger ones: slowly at first, by 0.4 tau at one decade with
+    a reach of one, as the root of the distance far beyond. Among the runs W moves at `knots`
     points. tau is integrated out, so the increments are one multivariate Student-t vector, and what
     they say of tau carries over to the drift beyond the runs.
 
     Parameters
     ----------
     scale
-        s, the typical tau: sd of the change of slope over one decade of compute, above 0.
+        s, the typical tau: sd of the shocks to the slope over one decade of compute, above 0.
     degrees
         nu: how firmly tau is near s, above 0.
     knots
@@ -211,6 +211,14 @@ def log_compute(inputs: Mapping[str, ArrayLike]) -> Floats:
 
 DRIFTS = {DampedTrend.name: DampedTrend}
 FORECASTS = "forecasts"  # the parameters are the law's own, and forecasts allow a drift
+
+
+def drift_name(drift: Any) -> str:
+    """Return the name that a drift goes by in options, JSON and captions."""
+    found = get_drift(drift)
+    if drift == FORECASTS:
+        return FORECASTS
+    return "none" if found is None else found.name
 
 
 def get_drift(drift: Any) -> DampedTrend | None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayescale.diagnostics import Diagnostics, diagnose
-from bayescale.drift import FORECASTS, SCALE, log_compute
+from bayescale.drift import FORECASTS, SCALE, drift_name, log_compute
 from bayescale.errors import FailedFitError
 from bayescale.intervals import DEFAULT_LEVEL, Interval, flat, summarise
 from bayescale.laws import ClosedFormOptimum, Law
@@ -96,9 +96,7 @@ class Posterior:
     @property
     def drift_name(self) -> str:
         """``"forecasts"`` if forecasts alone have a drift; else the name of the model's, or "none"."""
-        if self.make_forecasters is not None:
-            return FORECASTS
-        return "none" if self.spec.drift is None else self.spec.drift.name
+        return drift_name(self.spec.drift if self.make_forecasters is None else FORECASTS)
 
     @cached_property
     def diagnostics(self) -> Diagnostics:

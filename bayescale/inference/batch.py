@@ -329,7 +329,7 @@ def over_devices(
     """Call ``function(spec, *static, *arguments)``, the sets spread over all devices.
 
     Every array of the arguments has a first axis (sets). Each device works on its own share, so the
-    numbers do not depend on how many there are.
+    numbers depend on how many there are by rounding alone.
     """
     one = partial(function, spec, *static)
     if jax.device_count() == 1:

@@ -15,15 +15,15 @@ from bayescale import Runs
 Method = Callable[[Runs, Runs], np.ndarray]  # fitted runs and new ones, to shape (draws, runs)
 DELTA = 1e-3  # of the Huber loss
 SAMPLES = 200
+SEED = 0
 DRIFT, TREND = "damped-trend", "student-t-trend"
 
 
 def posterior(train: Runs, test: Runs, **options: str) -> np.ndarray:
     """`bayescale.fit` and `bayescale.predict`, as a user types them."""
-    seed = 0
-    fit = bayescale.fit(train, seed=seed, **options)
+    fit = bayescale.fit(train, seed=SEED, **options)
     points = {symbol: test[symbol] for symbol in fit.spec.law.inputs}
-    return np.log(bayescale.predict(fit, points=points, seed=seed, allow_failed=True).draws)
+    return np.log(bayescale.predict(fit, points=points, seed=SEED, allow_failed=True).draws)
 
 
 def mixture(train: Runs, test: Runs, *parts: Method) -> np.ndarray:
