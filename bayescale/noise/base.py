@@ -1,0 +1,69 @@
+"""What a noise model is: a distribution of log losses about a law, with its own priors."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+import numpy as np
+
+from bayescale.parameters import Coordinate, Parameter, Values, parameters
+from bayescale.priors import LogNormal
+
+SCALE = Coordinate(
+    "sigma", LogNormal(0.006, 0.8), r"\sigma", "scale of the scatter of log loss about the law"
+)
+
+
+class Noise(eqx.Module):
+    """The scatter of log losses about the log of a law; its fields are its parameters.
+
+    Coordinates and parameters of a noise model are the same.
+    """
+
+    name: ClassVar[str]
+    equation: ClassVar[str]
+    coordinates: ClassVar[tuple[Coordinate, ...]]
+
+    @abstractmethod
+    def log_density(self, residual: Any, relative_se: Any, below: Any = 0.0) -> Any:
+        """Return the log density of each residual.
+
+        Parameters
+        ----------
+        residual
+            Observed log loss less the logarithm of the law's loss.
+        relative_se
+            Known standard error of each log loss; 0 where none is known.
+        below
+            Decades of compute from each run up to the largest one, 0 or more.
+        """
+
+    @abstractmethod
+    def scatter(self, generator: np.random.Generator, relative_se: Any, below: Any = 0.0) -> Values:
+        """Draw from the same distribution about 0, in NumPy (no compilation).
+
+        Parameters
+        ----------
+        generator
+            NumPy's random generator.
+        relative_se, below
+            As in `log_density`; the fields and these broadcast to the shape of the result.
+        """
+
+    @classmethod
+    def parameters(cls) -> tuple[Parameter, ...]:
+        """Return the parameters, in order."""
+        return parameters(cls)
+
+    @classmethod
+    def from_coordinates(cls, coordinates: Mapping[str, Any]) -> Noise:
+        """Return the noise model with these values, taken from all coordinates of a model."""
+        return cls(**{c.name: coordinates[c.name] for c in cls.coordinates})
+
+
+def total_variance(sigma: Any, relative_se: Any) -> Any:
+    """The squared scale of a log loss whose own standard error is known."""
+    return sigma * sigma + relative_se * relative_se
