@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayescale.drift import log_compute
+from bayescale.intervals import flat
 from bayescale.model import prior_draws, span_of
 from bayescale.posterior import PRIOR_DRAWS, Posterior
 
@@ -31,16 +32,18 @@ def to_arviz(posterior: Posterior, seed: int = 0) -> xarray.DataTree:
 
     prior_law, prior_noise = posterior.prior(seed=seed)
     likelihood, replicated, prior_replicated = _predictive(posterior, prior_law, prior_noise, seed)
+    effects = posterior.spec.effects
+    shared = {} if effects is None else {effects.parameter.name: _omegas(posterior, seed)[1][None]}
     groups: dict[str, dict[str, Any]] = {
         "posterior": {**posterior.parameters, **posterior.derived},
         "prior": {
             p.name: np.asarray(getattr(source, p.name))[None]
             for source in (prior_law, prior_noise)
             for p in source.parameters()
-        },
+        }
+        | shared,
         "posterior_predictive": {"log_loss": replicated},
         "prior_predictive": {"log_loss": prior_replicated[None]},
-        "log_likelihood": {"log_loss": likelihood},
         "sample_stats": {
             **{theirs: posterior.stats[ours] for ours, theirs in STATISTICS.items()},
             "lp": -posterior.stats["potential"],
@@ -51,13 +54,30 @@ def to_arviz(posterior: Posterior, seed: int = 0) -> xarray.DataTree:
     names = list(posterior.runs.inputs)
     dims = {"log_loss": ["run"]} | {name: ["run"] for name in names}
     coords = {"run": np.arange(len(posterior.runs))}
-    return arviz_base.from_dict(groups, coords=coords, dims=dims, name=posterior.spec.law.name)
+    tree = arviz_base.from_dict(groups, coords=coords, dims=dims, name=posterior.spec.law.name)
+    if effects is None:
+        place, where = "run", coords["run"]
+    else:  # what is left out together is a group, and its rows have one density
+        place, where = effects.label, np.asarray(effects.groups(posterior.runs)[0])
+    if place in tree["posterior"].dims or place in names:
+        place = f"{place}_group"
+    pointwise = arviz_base.from_dict(
+        {"log_likelihood": {"log_loss": likelihood}},
+        coords={place: where},
+        dims={"log_loss": [place]},
+    )
+    tree["log_likelihood"] = pointwise["log_likelihood"]
+    return tree
 
 
 def _predictive(
     posterior: Posterior, prior_law: Any, prior_noise: Any, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Log likelihood and replicated log losses of the runs, and prior replicates."""
+    """Log likelihood and replicated log losses of the runs, and prior replicates.
+
+    Where rows share shifts, the log likelihood is of each group.
+    """
+    effects = posterior.spec.effects
     inputs = {symbol: posterior.runs[symbol] for symbol in posterior.spec.law.inputs}
     observed, se = np.log(posterior.runs.loss), posterior.runs.relative_se
     span = span_of(posterior.runs, posterior.spec.law.inputs)
@@ -66,26 +86,52 @@ def _predictive(
     def log_loss(law: Any) -> Any:
         return jnp.log(law.loss(inputs))
 
-    def likelihood(law: Any, noise: Any, drift: Any) -> Any:
-        return noise.log_density(observed - log_loss(law) - drift, se, below)
+    names, group = (
+        ((), np.arange(len(observed))) if effects is None else effects.groups(posterior.runs)
+    )
+
+    def likelihood(law: Any, noise: Any, drift: Any, omega: Any) -> Any:
+        residual = observed - log_loss(law) - drift
+        if effects is None:
+            return noise.log_density(residual, se, below)
+        every = np.ones(len(observed))
+        found = effects.log_densities(noise, omega, residual, se, below, every, group)
+        return found[: len(names)]
 
     law, noise = posterior.flat_law(), posterior.flat_noise()
+    omega, prior_omega = _omegas(posterior, seed)
     with jax.enable_x64(True):
         every = (posterior.shape[0] * posterior.shape[1], len(observed))
         drift = np.broadcast_to(posterior.drift_path(inputs, seed), every)
-        log_likelihood = np.asarray(jax.jit(jax.vmap(likelihood))(law, noise, drift))
+        log_likelihood = np.asarray(jax.jit(jax.vmap(likelihood))(law, noise, drift, omega))
         means = [np.asarray(jax.jit(jax.vmap(log_loss))(draws)) for draws in (law, prior_law)]
     generator = np.random.default_rng(seed)
-    replicated, prior_replicated = (
-        mean + jax.tree.map(lambda field: field[:, None], scatter).scatter(generator, se, below)
-        for mean, scatter in zip(
-            (means[0] + drift, means[1] + _prior_drift(posterior, inputs, seed)),
-            (noise, prior_noise),
-            strict=True,
-        )
+
+    def scattered(mean: Any, scatter: Any, omega: Any) -> np.ndarray:
+        scatter = jax.tree.map(lambda field: field[:, None], scatter)
+        if effects is None:
+            return mean + scatter.scatter(generator, se, below)
+        return mean + effects.scatter(scatter, omega[:, None], generator, se, below, group)
+
+    replicated = scattered(means[0] + drift, noise, omega)
+    prior_mean = means[1] + _prior_drift(posterior, inputs, seed)
+    prior_replicated = scattered(prior_mean, prior_noise, prior_omega)
+    shape = posterior.shape
+    return (
+        log_likelihood.reshape(*shape, -1),
+        replicated.reshape(*shape, -1),
+        prior_replicated,
     )
-    shape = (*posterior.shape, len(posterior.runs))
-    return log_likelihood.reshape(shape), replicated.reshape(shape), prior_replicated
+
+
+def _omegas(posterior: Posterior, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draws of the scale of the shifts: posterior, and those that go with `Posterior.prior`."""
+    effects, (chains, draws) = posterior.spec.effects, posterior.shape
+    if effects is None:
+        return np.zeros(chains * draws), np.zeros(PRIOR_DRAWS)
+    name = effects.parameter.name
+    prior = prior_draws(posterior.spec, posterior.reference, PRIOR_DRAWS, seed)
+    return flat(posterior.coordinates[name]), prior[name]
 
 
 def _prior_drift(posterior: Posterior, inputs: dict[str, Any], seed: int) -> Any:

@@ -271,6 +271,7 @@ def backtest(
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
     drift: str | DampedTrend | None = FORECASTS,
+    effects: str | None = None,
     allow: Collection[str] = (),
     seed: int = 0,
     level: float = DEFAULT_LEVEL,
@@ -283,11 +284,13 @@ def backtest(
               \qquad q = \text{quantiles given the runs with } C \le C_\mathrm{origin}
 
     The assumption: larger runs will depart from the law as these did from what the cheaper of them
-    said. Forecasts from one origin share their error, so ten of them are not ten tests.
+    said. Forecasts from one origin share their error, so ten of them are not ten tests. With effects,
+    every forecast is that of a new run, with a shift of its own: where earlier rows of the same run
+    were fitted, its interval is wider than it need be.
 
     Parameters
     ----------
-    runs, law, noise, x, priors, drift, allow, seed
+    runs, law, noise, x, priors, drift, effects, allow, seed
         As for `bayescale.fit`.
     fractions
         Shares of the runs that are fitted, above 0 and below 1, each the cheapest by compute. Runs of
@@ -329,15 +332,14 @@ def backtest(
     logs = np.log10(table.C) if two else log_compute({s: table[s] for s in inputs})
     order = np.argsort(logs, kind="stable")
     cuts = _cuts(logs[order], fractions)
-    spec, *_ = prepare(table, law, noise, priors=priors, drift=drift, allow=allow)
+    options: Any = {"priors": priors, "drift": drift, "effects": effects, "allow": allow}
+    spec, *_ = prepare(table, law, noise, **options)
 
     def forecast(cut: int) -> Origin:
         fitted, others = order[:cut], order[cut:]
         try:
             cheapest = table.take(np.sort(fitted))
-            posterior = fit(
-                cheapest, law, noise, priors=priors, drift=drift, allow=allow, seed=seed
-            )  # fmt: skip
+            posterior = fit(cheapest, law, noise, **options, seed=seed)
             points = {symbol: table[symbol][others] for symbol in inputs}
             prediction = predict(posterior, points=points, level=level, seed=seed)
         except (FailedFitError, DesignError) as error:

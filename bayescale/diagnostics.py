@@ -407,6 +407,19 @@ def design_verdicts(spec: ModelSpec, runs: Runs) -> list[Verdict]:
                     f"Add runs with other {symbol}.",
                 )
             )
+    if spec.effects is not None:
+        groups, parameters = len(spec.effects.groups(runs)[0]), len(spec.law.parameters())
+        if groups <= parameters:
+            verdicts.append(
+                Verdict(
+                    "few-groups",
+                    "warn",
+                    f"the {len(runs)} rows are {groups} groups by {spec.effects.label}, for "
+                    f"{parameters} parameters of the law: what differs between groups is hardly told "
+                    "from their shifts.",
+                    "Add groups rather than rows.",
+                )
+            )
     if {"N", "D"} <= set(spec.law.inputs) and not any(np.ptp(runs[s]) == 0 for s in ("N", "D")):
         correlation = float(np.corrcoef(np.log(runs.N), np.log(runs.D))[0, 1])
         if abs(correlation) > 0.97:

@@ -19,6 +19,7 @@ import jax
 
 from bayescale.datasets import is_dataset, load_dataset
 from bayescale.drift import FORECASTS, DampedTrend, get_drift
+from bayescale.effects import Effects
 from bayescale.errors import DesignError, InputError, Problem
 from bayescale.inference.engine import draw_posterior
 from bayescale.inference.nuts import Sampler
@@ -49,6 +50,7 @@ def fit(
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
     drift: str | DampedTrend | None = FORECASTS,
+    effects: str | None = None,
     allow: Collection[str] = (),
     seed: int = 0,
     chains: int = 4,
@@ -84,6 +86,10 @@ def fit(
         the first forecast is asked for (`Posterior.forecasters`). ``"damped-trend"``, or a
         `bayescale.drift.DampedTrend` of your own: parameters allow for the drift too. ``"none"`` or
         None: the law is right, everywhere.
+    effects
+        A label (``run_id``, ``group``, ``seed``) or input (``N``, ``D``, ``C``) whose rows share a
+        shift of log loss, of scale omega: checkpoints of one run, runs of one size. Scatter of new
+        runs contains it. See `bayescale.effects.Effects`; not with Laplace noise.
     allow
         Names of design checks to lift; recorded in the result.
     seed
@@ -115,7 +121,7 @@ def fit(
     """
     started = time.perf_counter()
     spec, runs, data, lifted = prepare(
-        runs, law, noise, x=x, priors=priors, drift=drift, allow=allow
+        runs, law, noise, x=x, priors=priors, drift=drift, effects=effects, allow=allow
     )
     sampler = _checked(chains, Sampler(draws, warmup))
     posterior = _sampled(spec, runs, data, lifted, sampler, chains, seed, started)
@@ -181,10 +187,10 @@ def _forecasters(posterior: Posterior, sampler: Sampler) -> tuple[Posterior, ...
     noise = StudentTTrend if spec.noise is StudentT else spec.noise
 
     def prepared(law: type[Law]) -> tuple[ModelSpec, Runs, Data, list[str]]:
-        names = {c.name for c in (*law.coordinates, *noise.coordinates)}
+        names = {c.name for c in model_spec(law, noise, effects=spec.effects).beliefs}
         priors = {name: prior for name, prior in spec.priors if name in names}
-        allow = provenance["allowed"]
-        return prepare(runs, law, noise, priors=priors, drift=DampedTrend(), allow=allow)
+        options: Any = {"allow": provenance["allowed"], "effects": spec.effects}
+        return prepare(runs, law, noise, priors=priors, drift=DampedTrend(), **options)
 
     models = [prepared(spec.law)]
     if spec.law.wider is not None:
@@ -209,14 +215,16 @@ def prepare(
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
     drift: str | DampedTrend | None = None,
+    effects: str | Effects | None = None,
     allow: Collection[str] = (),
 ) -> tuple[ModelSpec, Runs, Data, list[str]]:
     """Return the model, the checked runs, the data that programs see, and the lifted checks."""
-    spec = model_spec(get_law(law), get_noise(noise), priors, get_drift(drift))
+    spec = model_spec(get_law(law), get_noise(noise), priors, get_drift(drift), effects)
     runs = runs_for(runs, spec.law, x)
     inputs = spec.law.inputs
-    lifted = check_design(runs, inputs, len(spec.law.parameters()), spec.law.name, allow)
-    data = data_of(runs, inputs, spec.drift)
+    label = None if spec.effects is None else spec.effects.label
+    lifted = check_design(runs, inputs, len(spec.law.parameters()), spec.law.name, allow, label)
+    data = data_of(runs, inputs, spec.drift, spec.effects)
     for c in spec.coordinates:
         if not isinstance(c.prior, LogNormal) or not c.prior.relative_to:
             continue

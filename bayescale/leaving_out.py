@@ -179,6 +179,7 @@ def influence(
     flops: ArrayLike | None = None,
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
+    effects: str | None = None,
     allow: Collection[str] = (),
     method: Method = "auto",
     seed: int = 0,
@@ -195,7 +196,7 @@ def influence(
 
     Parameters
     ----------
-    runs, law, noise, x, priors, allow
+    runs, law, noise, x, priors, effects, allow
         As for `bayescale.fit`.
     by
         Leave out together the runs that share this label (``group``, ``seed``, ``run_id``) or input
@@ -232,9 +233,9 @@ def influence(
     True
     """
     found = fit_variants(
-        runs, law, noise, by, LeftOut,
-        points=points, flops=flops, x=x, priors=priors, allow=allow, method=method, seed=seed,
-        level=level, executor=executor, progress=progress, announce=announce,
+        runs, law, noise, by, lambda clusters, _: LeftOut(clusters),
+        points=points, flops=flops, x=x, priors=priors, effects=effects, allow=allow, method=method,
+        seed=seed, level=level, executor=executor, progress=progress, announce=announce,
     )  # fmt: skip
     spec, targets, whole = found.job.spec, found.job.targets, found.whole
     names = targets.names(spec)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayescale.drift import DampedTrend, Span, log_compute
+from bayescale.effects import Effects, get_effects
 from bayescale.errors import InputError, Problem
 from bayescale.laws import Law
 from bayescale.noise import Noise
@@ -38,6 +39,9 @@ class Data(NamedTuple):
         Decades of compute from each run up to the largest, shape (size,).
     basis
         What one unit of each increment of the drift adds to log loss, shape (size, increments).
+    group
+        Index of the group of each run whose rows share a shift, as floats, shape (size, 1); (size, 0)
+        for a model without effects.
     """
 
     inputs: Mapping[str, Any]
@@ -47,29 +51,32 @@ class Data(NamedTuple):
     reference: Mapping[str, Any]
     below: Any
     basis: Any
+    group: Any
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Law, noise and drift, and priors that differ from theirs; hashable, so programs are kept."""
+    """Law, noise, drift and effects, and priors that differ from theirs; hashable: programs are kept."""
 
     law: type[Law]
     noise: type[Noise]
     priors: tuple[tuple[str, Prior], ...] = ()
     drift: DampedTrend | None = None
+    effects: Effects | None = None
 
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:
-        """All coordinates: of the law, of the noise, and the increments of the drift."""
+        """All coordinates: of the law, of the noise, of the effects, and the drift's increments."""
         return (*self.beliefs, *(() if self.drift is None else self.drift.coordinates))
 
     @property
     def beliefs(self) -> tuple[Coordinate, ...]:
-        """The coordinates of the law and then of the noise, with the priors in force."""
+        """The coordinates of the law, of the noise and of the effects, with the priors in force."""
         chosen = dict(self.priors)
+        shared = () if self.effects is None else (self.effects.coordinate,)
         return tuple(
             Coordinate(c.name, chosen.get(c.name, c.prior), c.symbol, c.meaning, c.unit)
-            for c in (*self.law.coordinates, *self.noise.coordinates)
+            for c in (*self.law.coordinates, *self.noise.coordinates, *shared)
         )
 
     def build(
@@ -100,8 +107,15 @@ class ModelSpec:
         if self.drift is not None:
             increments = jnp.stack([coordinates[name] for name in self.drift.names])
             residual = residual - data.basis @ increments
-        density = noise.log_density(residual, data.relative_se, data.below)
-        return jnp.sum(data.weight * density)
+        if self.effects is None:
+            density = noise.log_density(residual, data.relative_se, data.below)
+            return jnp.sum(data.weight * density)
+        return jnp.sum(
+            self.effects.log_densities(
+                noise, coordinates[self.effects.coordinate.name], residual, data.relative_se,
+                data.below, data.weight, data.group[:, 0],
+            )
+        )  # fmt: skip
 
     def log_density(self, u: Any, data: Data) -> Any:
         """Return the log posterior density of an unbounded vector, up to a constant.
@@ -134,15 +148,18 @@ def model_spec(
     noise: type[Noise],
     priors: Mapping[str, Prior] | None = None,
     drift: DampedTrend | None = None,
+    effects: str | Effects | None = None,
 ) -> ModelSpec:
-    """Return the model of a law, a noise and a drift, with some priors replaced.
+    """Return the model of a law, a noise, a drift and effects, with some priors replaced.
 
     Raises
     ------
     InputError
-        A prior is given for a coordinate that the model does not have, or is not a `Prior`.
+        A prior is given for a coordinate that the model does not have, or is not a `Prior`; or the
+        noise allows no effects.
     """
-    spec = ModelSpec(law, noise, tuple(sorted((priors or {}).items())), drift)
+    shared = get_effects(effects, noise)
+    spec = ModelSpec(law, noise, tuple(sorted((priors or {}).items())), drift, shared)
     names = [c.name for c in spec.beliefs]
     for name, prior in spec.priors:
         if name not in names:
@@ -182,12 +199,18 @@ def size_class(n: int) -> int:
     return next((size for size in SIZE_CLASSES if n <= size), n)
 
 
-def data_of(runs: Runs, inputs: tuple[str, ...], drift: DampedTrend | None = None) -> Data:
+def data_of(
+    runs: Runs,
+    inputs: tuple[str, ...],
+    drift: DampedTrend | None = None,
+    effects: Effects | None = None,
+) -> Data:
     """Pad the runs to their size class; padding repeats the reference and has weight 0."""
     reference = reference_of(runs, inputs)
     span = span_of(runs, inputs)
     below = span.below(log_compute({symbol: runs[symbol] for symbol in inputs}))
     basis = np.empty((len(runs), 0)) if drift is None else drift.basis(below, span.decades)
+    group = np.empty((len(runs), 0)) if effects is None else effects.groups(runs)[1][:, None]
     padding = size_class(len(runs)) - len(runs)
 
     def pad(column: np.ndarray, value: float) -> np.ndarray:
@@ -201,6 +224,7 @@ def data_of(runs: Runs, inputs: tuple[str, ...], drift: DampedTrend | None = Non
         reference={name: np.float64(value) for name, value in reference.items()},
         below=pad(below, 0.0),
         basis=np.pad(basis, ((0, padding), (0, 0))),
+        group=np.pad(group.astype(np.float64), ((0, padding), (0, 0))),
     )
 
 

@@ -54,7 +54,7 @@ class Posterior:
         Sampler statistics: ``diverging``, ``energy``, ``num_steps``, ``accept_prob``, ``potential``,
         ``step_size``, ``reached_max_treedepth``; shape (chains, draws).
     spec
-        Law, noise, drift and priors.
+        Law, noise, drift, effects and priors.
     runs
         The runs that were fitted.
     reference
@@ -111,12 +111,24 @@ class Posterior:
 
     @property
     def parameters(self) -> Draws:
-        """Parameters of the law and of the noise, name to draws of shape (chains, draws)."""
-        return {
+        """Parameters of the law, of the noise and of the effects, name to draws (chains, draws)."""
+        found = {
             p.name: np.asarray(getattr(source, p.name))
             for source in (self.law, self.noise)
             for p in source.parameters()
         }
+        if self.spec.effects is not None:
+            name = self.spec.effects.parameter.name
+            found[name] = np.asarray(self.coordinates[name])
+        return found
+
+    @property
+    def counted(self) -> str:
+        """How many runs were fitted, in words; rows and groups where rows share shifts."""
+        if self.spec.effects is None:
+            return f"{len(self.runs)} runs"
+        names, _ = self.spec.effects.groups(self.runs)
+        return f"{len(self.runs)} rows in {len(names)} groups by {self.spec.effects.label}"
 
     @cached_property
     def derived(self) -> Draws:
@@ -179,7 +191,9 @@ class Posterior:
         relative_se: ArrayLike,
         generator: np.random.Generator,
     ) -> NDArray[np.float64]:
-        """Return the scatter of log losses of runs at some points, shape (draws, points).
+        """Return the scatter of log losses of new runs at some points, shape (draws, points).
+
+        Where rows share shifts, each of these runs has one of its own.
 
         Parameters
         ----------
@@ -195,6 +209,9 @@ class Posterior:
         noise = jax.tree.map(lambda field: field[:, None], self.flat_noise())
         draws = self.shape[0] * self.shape[1]
         known = np.broadcast_to(relative_se, (draws, np.size(below)))
+        if self.spec.effects is not None:  # a group of one row is scattered by both scales together
+            omega = flat(self.coordinates[self.spec.effects.parameter.name])
+            known = np.hypot(known, omega[:, None])
         return np.asarray(noise.scatter(generator, known, np.maximum(np.ravel(below), 0.0)))
 
     def flat_law(self) -> Law:
@@ -221,7 +238,9 @@ class Posterior:
         """Return an ArviZ DataTree, on which ``az.summary``, ``az.loo`` and the plots work.
 
         Groups: posterior, prior, posterior_predictive, prior_predictive, log_likelihood, sample_stats,
-        observed_data, constant_data. Log likelihood and predictive draws are of **log loss**.
+        observed_data, constant_data. Log likelihood and predictive draws are of **log loss**. Where rows
+        share shifts, the log likelihood is that of each group, so that leaving one out is leaving out
+        a group.
 
         Parameters
         ----------
@@ -235,7 +254,8 @@ class Posterior:
     def table(self, level: float = DEFAULT_LEVEL) -> Table:
         """Return the table of parameters and derived quantities, as it goes into a paper."""
         summary = self.summary(level)
-        declared = [*self.spec.law.parameters(), *self.spec.noise.parameters(), *DERIVED, SCALE]
+        shared = [] if self.spec.effects is None else [self.spec.effects.parameter]
+        declared = [*self.spec.law.parameters(), *self.spec.noise.parameters(), *shared]
         rows = tuple(
             (
                 (p.name, p.symbol),
@@ -243,13 +263,13 @@ class Posterior:
                 p.unit.replace("loss", self.runs.loss_unit),
                 p.meaning,
             )
-            for p in declared
+            for p in (*declared, *DERIVED, SCALE)
             if p.name in summary
         )
         drift = "" if self.spec.drift is None else f" and {self.spec.drift.name} drift"
         caption = (
             f"Posterior of the {self.spec.law.title} with {self.spec.noise.name} noise{drift} on log "
-            f"loss, {len(self.runs)} runs: median and {level:.0%} interval."
+            f"loss, {self.counted}: median and {level:.0%} interval."
         )
         columns = (Column("parameter"), Column(f"median and {level:.0%} interval"))
         return Table(caption, (*columns, Column("unit"), Column("meaning")), rows)

@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bayescale.diagnostics import Verdict
+from bayescale.effects import Effects, get_effects
 from bayescale.errors import FailedFitError, InputError, Problem
 from bayescale.inference.batch import Method
 from bayescale.intervals import DEFAULT_LEVEL, Interval
 from bayescale.laws import Law
-from bayescale.noise import Noise
+from bayescale.noise import Noise, get_noise
 from bayescale.priors import Prior
+from bayescale.runs import Runs
 from bayescale.sweep.executors import Executor
 from bayescale.sweep.many import ManyFits
 from bayescale.sweep.pace import Announce
 from bayescale.sweep.quantities import interval_of
-from bayescale.sweep.reweighted import Resampled, fit_variants
+from bayescale.sweep.reweighted import Clusters, Resampled, fit_variants
 from bayescale.sweep.running import Progress
 from bayescale.tables import Column, Table
 
@@ -168,6 +170,7 @@ def bootstrap(
     flops: ArrayLike | None = None,
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
+    effects: str | None = None,
     allow: Collection[str] = (),
     method: Method = "auto",
     seed: int = 0,
@@ -186,13 +189,14 @@ def bootstrap(
 
     Parameters
     ----------
-    runs, law, noise, x, priors, allow
+    runs, law, noise, x, priors, effects, allow
         As for `bayescale.fit`.
     samples
         Number of bootstrap samples, 2 or more.
     clusters
         Draw together the runs that share this label (``group``, ``seed``, ``run_id``) or input
-        (``N``, ``D``, ...): for runs that share an error.
+        (``N``, ``D``, ...): for runs that share an error. With effects, it is their label unless
+        given: rows that share a shift are drawn together.
     points
         Symbol to values: the law's loss there is among the quantities.
     flops
@@ -228,10 +232,18 @@ def bootstrap(
     """
     if samples < 2:
         raise InputError(Problem("samples", f"it is {samples}", remedy="give 2 or more"))
+    shared = get_effects(effects, get_noise(noise))
+    clusters = shared.label if clusters is None and shared is not None else clusters
+
+    def resampled(drawn: Clusters, table: Runs) -> Resampled:
+        if shared is not None:
+            _check_nested(shared, table, drawn, clusters)
+        return Resampled(drawn, samples, seed)
+
     found = fit_variants(
-        runs, law, noise, clusters, lambda drawn: Resampled(drawn, samples, seed),
-        points=points, flops=flops, x=x, priors=priors, allow=allow, method=method, seed=seed,
-        level=level, draws=DRAWS, executor=executor, progress=progress, announce=announce,
+        runs, law, noise, clusters, resampled,
+        points=points, flops=flops, x=x, priors=priors, effects=effects, allow=allow, method=method,
+        seed=seed, level=level, draws=DRAWS, executor=executor, progress=progress, announce=announce,
     )  # fmt: skip
     spec, targets = found.job.spec, found.job.targets
     rows = {row["set"]: row for row in found.others}
@@ -264,3 +276,15 @@ def bootstrap(
         lost=samples - len(good),
         fits=found.fits,
     )
+
+
+def _check_nested(effects: Effects, runs: Runs, drawn: Clusters, clusters: str | None) -> None:
+    """Refuse clusters that part a group: a group's shift is drawn as a whole or not at all."""
+    names, group = effects.groups(runs)
+    for g, name in enumerate(names):
+        if len(set(drawn.codes[group == g].tolist())) > 1:
+            raise InputError(
+                Problem("clusters", f"by {clusters}, rows of {effects.label} {name} are drawn apart",
+                        "they share a shift, which is drawn as a whole",
+                        f"draw by {effects.label}, or by something that contains it")
+            )  # fmt: skip

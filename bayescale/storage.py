@@ -26,7 +26,8 @@ from bayescale.runs import Runs
 if TYPE_CHECKING:
     import xarray
 
-FORMAT = 3  # 1 has no drift, 2 a random walk of log loss, 3 damped trends and forecasters
+# 1 has no drift, 2 a random walk of log loss, 3 damped trends and forecasters, 4 effects
+FORMAT = 4
 SAMPLE_AXES = ("chain", "draw")
 FORECASTER = "forecaster"  # groups of this name, with a number, hold other posteriors
 
@@ -128,7 +129,7 @@ def _sections(posterior: Posterior) -> dict[str, Any]:
     if runs.places:
         constant["place"] = ("run", np.asarray(runs.places, dtype=str))
     history = {
-        "format": 1 if posterior.drift_name == "none" else FORMAT,
+        "format": _format(posterior),
         "law": _class_name(posterior.spec.law),
         "noise": posterior.spec.noise.name,
         "priors": {
@@ -136,6 +137,7 @@ def _sections(posterior: Posterior) -> dict[str, Any]:
             for name, prior in posterior.spec.priors
         },
         "drift": None if posterior.spec.drift is None else asdict(posterior.spec.drift),
+        "effects": None if posterior.spec.effects is None else posterior.spec.effects.label,
         "reference": dict(posterior.reference),
         "runs": {
             "loss_unit": runs.loss_unit,
@@ -155,6 +157,13 @@ def _sections(posterior: Posterior) -> dict[str, Any]:
         "observed_data": xarray.Dataset({"loss": ("run", runs.loss)}),
         "constant_data": xarray.Dataset(constant),
     }
+
+
+def _format(posterior: Posterior) -> int:
+    """The oldest format that says all, so that older versions read what they can."""
+    if posterior.spec.effects is not None:
+        return 4
+    return 1 if posterior.drift_name == "none" else 3
 
 
 def _number(value: Any) -> Any:
@@ -211,7 +220,13 @@ def from_tree(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -
         noise=noise_class(**{p.name: parameters[p.name] for p in noise_class.parameters()}),
         coordinates=group["coordinates"],
         stats=group["sample_stats"],
-        spec=model_spec(law_class, noise_class, _priors(history["priors"]), _drift(history)),
+        spec=model_spec(
+            law_class,
+            noise_class,
+            _priors(history["priors"]),
+            _drift(history),
+            history.get("effects"),
+        ),
         runs=runs,
         reference=history["reference"],
         provenance=history["provenance"],

@@ -23,6 +23,7 @@ ORDER = [
     ("priors",),
     ("parameters",),
     ("runs", "laws", "noise", "drift"),
+    ("effects",),
     ("model",),
     ("datasets",),
     ("diagnostics",),

@@ -45,6 +45,7 @@ def simulated():
             {name: np.float64(value) for name, value in reference.items()},
             np.zeros(32),
             np.empty((32, 0)),
+            np.empty((32, 0)),
         )
         for row in log_loss
     ]

@@ -59,13 +59,25 @@ BAD = {
     "several-rows-per-run": (
         {**GOOD, "run": ["a", "b", "c", "d", "e", "f", "g", "g", "g"]},
         LAW,
-        ["column 'run'", "1 run has several rows, such as 'g' with 3", "--columns run_id="],
+        ["column 'run'", "1 run has several rows, such as 'g' with 3", "--columns run_id=",
+         "--effects run_id (effects='run_id')"],
     ),
-}
+    "one-row-groups": (
+        {**GOOD, "run": [*"abcdefghi"]},
+        (*LAW, "run_id"),
+        ["effects of 'run_id': no two of the 9 rows have the same run_id", "from the scatter",
+         "Leave out --effects"],
+    ),
+    "one-group": (
+        {**GOOD, "group": ["web"] * 9},
+        (*LAW, "group"),
+        ["effects of 'group': all 9 rows have the same group", "from the law"],
+    ),
+}  # fmt: skip
 
 
 def check(table, law=LAW, allow=()):
-    return check_design(Runs.read(table), *law, allow)
+    return check_design(Runs.read(table), *law[:3], allow, *law[3:])
 
 
 def test_a_factorial_design_passes():
@@ -99,6 +111,21 @@ def test_the_other_names_do_not_lift_it(name):
     table, law, _ = BAD[name]
     with pytest.raises(DesignError, match=f"--allow {name}"):
         check(table, law, set(CHECKS) - {name})
+
+
+def test_effects_of_runs_lift_the_check_of_their_rows():
+    table, law, _ = BAD["several-rows-per-run"]
+    assert check(table, (*law, "run_id")) == []
+    blank = {**GOOD, "run": ["a", "a", *[""] * 7]}
+    assert check(blank, (*law, "run_id")) == []
+    grouped = {**table, "group": ["a", "b", "b"] * 3}
+    with pytest.raises(DesignError, match="several rows, such as 'g'"):
+        check(grouped, (*law, "group"))
+    with pytest.raises(InputError, match="effects: the runs have no label or input 'lab'"):
+        check(GOOD, (*law, "lab"))
+    with pytest.raises(DesignError, match="no two of the 7 rows"):
+        check({"N": RAMP[[0, 1, 2, 3, 4, 5, 5]], "D": D[:7], "loss": LOSS[:7], "run": [""] * 7},
+              (*law, "run_id"))  # fmt: skip
 
 
 def test_an_allowed_check_that_passes_is_not_recorded():

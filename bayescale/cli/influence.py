@@ -10,6 +10,7 @@ from bayescale.cli.options import (
     LOSS_UNIT,
     AllowChecks,
     Columns,
+    EffectsName,
     ExecutorName,
     Flops,
     Json,
@@ -50,6 +51,7 @@ def run(
     top: Annotated[int, typer.Option(help="How many are shown; --json gives all.")] = 10,
     law: LawName = "chinchilla",
     noise: NoiseName = "student-t",
+    effects: EffectsName = None,
     x: OneVariable = None,
     columns: Columns = None,
     where: Where = None,
@@ -79,6 +81,7 @@ def run(
             points=parse_points(params, tokens),
             flops=parse_numbers("--flops", flops),
             x=x,
+            effects=effects,
             allow=parse_names(allow),
             method=method,  # type: ignore[arg-type]
             seed=seed,

@@ -63,6 +63,14 @@ DriftName = Annotated[
         "damped-trend (parameters allow for it too), none."
     ),
 ]
+EffectsName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LABEL",
+        help="Rows that share this label (run_id, group, seed) or input (N, D, C) share a shift of "
+        "log loss: checkpoints of one run, for instance.",
+    ),
+]
 OneVariable = Annotated[
     str | None,
     typer.Option(help="For a law of one variable: params, tokens, flops or unique_tokens."),

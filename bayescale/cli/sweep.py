@@ -11,6 +11,7 @@ from bayescale.cli.options import (
     LOSS_UNIT,
     AllowChecks,
     Columns,
+    EffectsName,
     ExecutorName,
     Flops,
     Json,
@@ -51,6 +52,7 @@ def run(
     ],
     law: LawName = "chinchilla",
     noise: NoiseName = "student-t",
+    effects: EffectsName = None,
     x: OneVariable = None,
     columns: Columns = None,
     where: Where = None,
@@ -94,6 +96,7 @@ def run(
             where=where,
             loss_unit=loss_unit,
             x=x,
+            effects=effects,
             allow=parse_names(allow),
             method=method,  # type: ignore[arg-type]
             seed=seed,

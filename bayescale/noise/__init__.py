@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from bayescale.errors import InputError, Problem
-from bayescale.noise.base import Noise
+from bayescale.noise.base import Elliptical, Noise
 from bayescale.noise.symmetric import Gaussian, Laplace, StudentT, StudentTTrend, log_gamma_ratio
 
 __all__ = [
     "NOISES",
+    "Elliptical",
     "Gaussian",
     "Laplace",
     "Noise",

@@ -64,6 +64,39 @@ class Noise(eqx.Module):
         return cls(**{c.name: coordinates[c.name] for c in cls.coordinates})
 
 
+class Elliptical(Noise):
+    """Noise whose rows can share a shift: their joint density depends on one quadratic form.
+
+    The residuals r of the rows of a group have the joint scale matrix S, and the density falls with
+    r' S^-1 r alone: the contours are ellipsoids.
+    """
+
+    @abstractmethod
+    def variance(self, relative_se: Any, below: Any = 0.0) -> Any:
+        """Return the squared scale of each row; arguments as in `log_density`."""
+
+    @abstractmethod
+    def joint_log_density(self, square: Any, log_det: Any, count: Any) -> Any:
+        """Return the log density of the residuals of a group.
+
+        Parameters
+        ----------
+        square
+            r' S^-1 r.
+        log_det
+            The logarithm of the determinant of S.
+        count
+            Number of rows; 0 gives a log density of 0.
+        """
+
+    @abstractmethod
+    def mixing(self, generator: np.random.Generator, count: int) -> Any:
+        """Draw, in NumPy, what the normal residuals of each group are multiplied by.
+
+        Shape (..., count), where the fields have shape (..., 1).
+        """
+
+
 def total_variance(sigma: Any, relative_se: Any) -> Any:
     """The squared scale of a log loss whose own standard error is known."""
     return sigma * sigma + relative_se * relative_se

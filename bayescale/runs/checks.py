@@ -8,6 +8,7 @@ import numpy as np
 
 from bayescale.errors import DesignError, InputError, Problem
 from bayescale.runs.roles import ROLES, SYMBOL_TO_ROLE, nearest
+from bayescale.runs.sharing import sharing
 from bayescale.runs.table import Runs
 
 COLLINEAR = 0.999  # correlation of log N and log D above which they count as proportional
@@ -22,11 +23,18 @@ CHECKS = {
     "collinear": "D is proportional to a power of N",
     "duplicate-rows": "rows that are the same in every input and in the loss",
     "several-rows-per-run": "several rows of one training run",
+    "one-row-groups": "effects of a label that no two rows share",
+    "one-group": "effects of a label that all rows share",
 }
 
 
 def check_design(
-    runs: Runs, inputs: Sequence[str], n_parameters: int, law: str, allow: Collection[str] = ()
+    runs: Runs,
+    inputs: Sequence[str],
+    n_parameters: int,
+    law: str,
+    allow: Collection[str] = (),
+    effects: str | None = None,
 ) -> list[str]:
     """Refuse runs that cannot inform the law, unless the check is lifted by name.
 
@@ -42,6 +50,8 @@ def check_design(
         Name of the law, for the messages.
     allow
         Names of checks to lift.
+    effects
+        The label whose rows share a shift of log loss; with ``run_id``, a run may have several rows.
 
     Returns
     -------
@@ -51,7 +61,7 @@ def check_design(
     Raises
     ------
     InputError
-        `allow` names an unknown check.
+        `allow` names an unknown check, or `effects` a label that the runs do not have.
     DesignError
         All checks that failed and were not lifted.
     """
@@ -62,7 +72,8 @@ def check_design(
         raise InputError(Problem("allow", what, remedy=f"checks are {', '.join(CHECKS)}"))
     found = [
         *_duplicates(runs),
-        *_several_rows(runs),
+        *_several_rows(runs, effects),
+        *_groups(runs, effects),
         *_few_points(runs, inputs, n_parameters, law),
         *_constant(runs, inputs, law),
         *_collinear(runs, inputs),
@@ -122,9 +133,9 @@ def repeated_run_ids(runs: Runs) -> dict[str, int]:
     return {str(i): int(c) for i, c in zip(ids, counts, strict=True) if c > 1 and i}
 
 
-def _several_rows(runs: Runs) -> list[Problem]:
+def _several_rows(runs: Runs, effects: str | None) -> list[Problem]:
     repeated = repeated_run_ids(runs)
-    if not repeated:
+    if not repeated or effects == "run_id":
         return []
     name, count = next(iter(repeated.items()))
     have = "1 run has" if len(repeated) == 1 else f"{len(repeated)} runs have"
@@ -134,11 +145,30 @@ def _several_rows(runs: Runs) -> list[Problem]:
             f"{have} several rows, such as {name!r} with {count}",
             "checkpoints of one run are not independent: taken as independent, 90% intervals "
             "covered the truth about a third of the time in simulation",
-            "keep the last row of each run, as with --where 'step == 20000', or leave the column "
-            "out with --columns run_id= if it does not name runs",
+            "give each run a shift of its own with --effects run_id (effects='run_id'), keep the last "
+            "row of each run, as with --where 'step == 20000', or leave the column out with --columns "
+            "run_id= if it does not name runs",
             "several-rows-per-run",
         )
     ]
+
+
+def _groups(runs: Runs, effects: str | None) -> list[Problem]:
+    """Shifts can be told from scatter if some rows share one, and from the law if others do not."""
+    if effects is None:
+        return []
+    names, _ = sharing(runs, effects, "effects", blank_alone=True)
+    if 1 < len(names) < len(runs):
+        return []
+    where = f"{runs.source}, effects of {effects!r}"
+    remedy = "leave out --effects (effects=None), or name what rows share"
+    if len(names) == 1:
+        what = f"all {len(runs)} rows have the same {effects}"
+        why = "one shift that all rows share cannot be told from the law"
+        return [Problem(where, what, why, remedy, "one-group")]
+    what = f"no two of the {len(runs)} rows have the same {effects}"
+    why = "a shift that no rows share cannot be told from the scatter"
+    return [Problem(where, what, why, remedy, "one-row-groups")]
 
 
 def _few_points(runs: Runs, inputs: Sequence[str], n_parameters: int, law: str) -> list[Problem]:

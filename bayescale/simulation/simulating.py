@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -11,7 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayescale.drift import Span, log_compute
+from bayescale.effects import Effects
 from bayescale.errors import InputError, Problem, shown
+from bayescale.intervals import flat
 from bayescale.laws import LAWS, Law
 from bayescale.model import span_of
 from bayescale.noise import NOISES, Noise
@@ -44,7 +47,8 @@ def simulate(
     A law gives every set the same theta. A posterior gives each set a draw of its own, of law, drift
     and noise: posterior predictive data sets. The draws are taken in random order, each once before any
     is taken again. Every set has its own random stream, so that a set is the same however many there
-    are.
+    are. If rows of the fit share shifts (``effects``), runs at points do so where these are `Runs` with
+    that label; points of a mapping have a shift each.
 
     Parameters
     ----------
@@ -115,7 +119,13 @@ def simulate(
     law_loss = np.broadcast_to(law_loss, (sets, law_loss.shape[1]))
     with np.errstate(over="ignore", under="ignore"):  # what is lost to them is refused below
         below = _below(source, {symbol: design[symbol] for symbol in law.inputs})
-        loss = law_loss * np.exp(_scatter(scatter, relative_se, below, law_loss.shape, seed))
+        shape = law_loss.shape
+        if isinstance(source, Posterior) and source.spec.effects is not None:
+            shared = _shared(source, points, design, index)
+            moved = _grouped_scatter(scatter, shared, relative_se, below, shape, seed)
+        else:
+            moved = _scatter(scatter, relative_se, below, shape, seed)
+        loss = law_loss * np.exp(moved)
     _check_losses(loss, "noise", "give a smaller sigma, or a larger nu")
     return Simulation(
         law=law.name,
@@ -283,6 +293,45 @@ def _scatter(
     for i in range(sets):
         one = jax.tree.map(lambda field, i=i: field[i], noise)
         scatter[i] = one.scatter(_stream(seed, OF_SETS, i), known, below)
+    return scatter
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Effects of a fit, the scale of the shifts of each set, and the group of each run."""
+
+    effects: Effects
+    omega: Floats
+    group: NDArray[np.intp]
+
+
+def _shared(
+    posterior: Posterior, points: Any, design: Mapping[str, Floats], index: NDArray[np.intp]
+) -> _Shared:
+    effects = posterior.spec.effects
+    assert effects is not None
+    group = np.arange(len(next(iter(design.values()))))
+    if isinstance(points, Runs):
+        group = effects.groups(points)[1]
+    return _Shared(effects, flat(posterior.coordinates[effects.parameter.name])[index], group)
+
+
+def _grouped_scatter(
+    noise: Noise,
+    shared: _Shared,
+    relative_se: Floats | None,
+    below: Floats,
+    shape: tuple[int, ...],
+    seed: int,
+) -> Floats:
+    """The scatter of log losses where runs of a group share a shift, shape (sets, runs)."""
+    sets, runs = shape
+    known = np.zeros(runs) if relative_se is None else relative_se
+    scatter = np.empty(shape)
+    for i in range(sets):
+        one = jax.tree.map(lambda field, i=i: field[i : i + 1], noise)
+        omega, stream = shared.omega[i : i + 1], _stream(seed, OF_SETS, i)
+        scatter[i] = shared.effects.scatter(one, omega, stream, known, below, shared.group)
     return scatter
 
 

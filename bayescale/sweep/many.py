@@ -133,6 +133,7 @@ def fit_many(
     loss_unit: str = "nats/token",
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
+    effects: str | None = None,
     allow: Collection[str] = (),
     method: Method = "auto",
     seed: int = 0,
@@ -165,7 +166,7 @@ def fit_many(
         A table as for `Runs.read`, `Runs` with labels, or without `by` a mapping of names to tables.
     by
         Columns whose values tell the data sets apart.
-    law, noise, x, priors, allow
+    law, noise, x, priors, effects, allow
         As for `bayescale.fit`.
     columns, where, loss_unit
         As for `Runs.read`.
@@ -223,7 +224,7 @@ def fit_many(
     >>> many.status["rejected"]
     0
     """
-    spec = model_spec(get_law(law), get_noise(noise), priors)
+    spec = model_spec(get_law(law), get_noise(noise), priors, effects=effects)
     checks = Checks(spec, x, tuple([allow] if isinstance(allow, str) else allow))
     source: Sets
     if by is None:

@@ -74,6 +74,7 @@ class Targets:
         return (
             *(p.name for p in spec.law.parameters()),
             *(p.name for p in spec.noise.parameters()),
+            *(() if spec.effects is None else (spec.effects.parameter.name,)),
             *derived,
             *(f"loss_{i + 1}" for i in range(counts)),
             *optima,
@@ -99,9 +100,12 @@ class Targets:
 
 def at_draw(spec: ModelSpec, targets: Targets, u: Any, reference: Mapping[str, Any]) -> list[Any]:
     """Return every quantity at one unbounded vector, in the order of `Targets.names`."""
-    law, noise = spec.build(spec.constrain(u, reference), reference)
+    coordinates = spec.constrain(u, reference)
+    law, noise = spec.build(coordinates, reference)
     values = [getattr(law, p.name) for p in spec.law.parameters()]
     values += [getattr(noise, p.name) for p in spec.noise.parameters()]
+    if spec.effects is not None:
+        values.append(coordinates[spec.effects.parameter.name])
     if isinstance(law, ClosedFormOptimum):
         values += list(law.allocation_exponents().values())
     if targets.points:

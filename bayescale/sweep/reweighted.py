@@ -19,14 +19,13 @@ from bayescale.model import size_class
 from bayescale.noise import Noise
 from bayescale.priors import Prior
 from bayescale.runs import Runs
-from bayescale.runs.roles import LABEL_ROLES
+from bayescale.runs.sharing import sharing
 from bayescale.sweep.executors import Executor, opened
 from bayescale.sweep.many import SETS, ManyFits, make_job, run_sweep
 from bayescale.sweep.pace import Announce
 from bayescale.sweep.running import Progress
 from bayescale.sweep.sources import Checks, Prepared, Sets
 from bayescale.sweep.work import Job
-from bayescale.tables import number
 
 Ints = NDArray[np.intp]
 ALL_RUNS = "all runs"
@@ -69,25 +68,13 @@ class Clusters:
         if by is None:
             alone = runs.places or [f"run {i}" for i in range(len(runs))]
             return cls(tuple(alone), np.arange(len(runs)))
-        if by in runs.labels:
-            values = runs.labels[by].tolist()
-        elif by in runs.inputs:
-            values = [number(v) for v in runs.inputs[by].tolist()]
-        else:
-            there = [*runs.labels, *runs.inputs]
-            raise InputError(
-                Problem("by", f"the runs have no label or input {by!r}",
-                        remedy=f"use one of {', '.join(there)}, or name a column as a label with "
-                        f"--columns group=COLUMN ({', '.join(LABEL_ROLES)} are labels)")
-            )  # fmt: skip
-        names = tuple(dict.fromkeys(values))
+        names, codes = sharing(runs, by)
         if len(names) < 2:
             raise InputError(
                 Problem("by", f"all runs have the same {by}", "nothing can be left out or resampled",
                         "choose something that differs between runs")
             )  # fmt: skip
-        places = {name: i for i, name in enumerate(names)}
-        return cls(tuple(f"{by} {name}" for name in names), np.array([places[v] for v in values]))
+        return cls(tuple(f"{by} {name}" for name in names), codes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,10 +195,11 @@ def fit_variants(
     law: str | type[Law],
     noise: str | type[Noise],
     by: str | None,
-    counts: Callable[[Clusters], Counts],
+    counts: Callable[[Clusters, Runs], Counts],
     *,
     x: str | None,
     priors: Mapping[str, Prior] | None,
+    effects: str | None,
     allow: Collection[str],
     executor: str | Executor,
     progress: Progress | None,
@@ -222,12 +210,12 @@ def fit_variants(
 
     Parameters
     ----------
-    runs, law, noise, x, priors, allow
+    runs, law, noise, x, priors, effects, allow
         As for `bayescale.fit`.
     by
         Label or input that makes the clusters.
     counts
-        Clusters to the counts.
+        Clusters and the checked runs to the counts.
     executor, progress, announce
         As for `bayescale.fit_many`.
     **settings
@@ -240,9 +228,9 @@ def fit_variants(
     FailedFitError
         The posterior of all runs could not be sampled.
     """
-    spec, table, _, _ = prepare(runs, law, noise, x=x, priors=priors, allow=allow)
+    spec, table, _, _ = prepare(runs, law, noise, x=x, priors=priors, effects=effects, allow=allow)
     clusters = Clusters.of(table, by)
-    chosen = counts(clusters)
+    chosen = counts(clusters, table)
     sets = min(SETS, len(chosen.names))
     factor = table.flops_per_parameter_token
     checks = Checks(spec, None, tuple([allow] if isinstance(allow, str) else allow))

@@ -84,9 +84,13 @@ class Checks:
             runs = with_one_input(runs if self.x is None else runs.with_x(self.x), law)
             for symbol in law.inputs:
                 runs[symbol]  # raises, naming the missing column
-            lifted = check_design(runs, law.inputs, len(law.parameters()), law.name, self.allow)
+            effects = self.spec.effects
+            label = None if effects is None else effects.label
+            lifted = check_design(
+                runs, law.inputs, len(law.parameters()), law.name, self.allow, label
+            )
             if data is None:
-                data = data_of(runs, law.inputs, self.spec.drift)
+                data = data_of(runs, law.inputs, self.spec.drift, effects)
         except InputError as error:
             first = error.problems[0]
             codes = tuple(dict.fromkeys(p.check or "bad-input" for p in error.problems))
@@ -127,8 +131,12 @@ class TableSets(Sets):
         return self.checks.prepare(lambda: self.groups.runs(i))
 
     def digest(self) -> str:
-        """Return a hash of the numbers of all rows."""
-        return self.groups.template.data_hash
+        """Return a hash of the numbers of all rows, and of who shares a shift."""
+        template, effects = self.groups.template, self.checks.spec.effects
+        if effects is None:
+            return template.data_hash
+        _, group = effects.groups(template)
+        return hashlib.sha256(template.data_hash.encode() + group.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,4 +180,5 @@ class SeparateSets(Sets):
             if data is not None:
                 whole.update(data.log_loss.tobytes() + data.relative_se.tobytes())
                 whole.update(b"".join(column.tobytes() for column in data.inputs.values()))
+                whole.update(data.group.tobytes())
         return whole.hexdigest()
