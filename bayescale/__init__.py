@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bayescale.fitting import fit
     from bayescale.intervals import Interval
     from bayescale.leaving_out import Influence, influence
+    from bayescale.outlying import Outliers, outliers
     from bayescale.posterior import Posterior
     from bayescale.prediction import Prediction, predict
     from bayescale.resampling import Bootstrap, bootstrap
@@ -39,6 +40,7 @@ _HOMES = {
     "InputError": "errors",
     "Interval": "intervals",
     "ManyFits": "sweep.many",
+    "Outliers": "outlying",
     "PointEstimate": "estimation",
     "Posterior": "posterior",
     "Prediction": "prediction",
@@ -52,6 +54,7 @@ _HOMES = {
     "fit_many": "sweep.many",
     "influence": "leaving_out",
     "load": "storage",
+    "outliers": "outlying",
     "point_estimate": "estimation",
     "predict": "prediction",
     "simulate": "simulation",
@@ -70,6 +73,7 @@ __all__ = [
     "InputError",
     "Interval",
     "ManyFits",
+    "Outliers",
     "PointEstimate",
     "Posterior",
     "Prediction",
@@ -86,6 +90,7 @@ __all__ = [
     "influence",
     "laws",
     "load",
+    "outliers",
     "plots",
     "point_estimate",
     "predict",

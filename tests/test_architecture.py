@@ -34,7 +34,7 @@ ORDER = [
     ("fitting",),
     ("estimation",),
     ("prediction",),
-    ("allocation",),
+    ("allocation", "outlying"),
     ("simulation",),
     ("sweep",),
     ("backtesting",),

@@ -53,6 +53,13 @@ class Noise(eqx.Module):
             As in `log_density`; the fields and these broadcast to the shape of the result.
         """
 
+    @abstractmethod
+    def core(self, relative_se: Any, below: Any = 0.0) -> Any:
+        """Return the sd of the normal that has the same middle 68% (NumPy): scatter without its tails.
+
+        Arguments as in `scatter`.
+        """
+
     @classmethod
     def parameters(cls) -> tuple[Parameter, ...]:
         """Return the parameters, in order."""

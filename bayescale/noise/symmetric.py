@@ -7,12 +7,14 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import ndtr, stdtrit
 
 from bayescale.noise.base import SCALE, Elliptical, Noise, total_variance
 from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import ShiftedGamma
 from bayescale.priors import StudentT as StudentTPrior
 
+ONE_SD = float(ndtr(1.0))  # mass of a normal below one sd
 SERIES = (-1 / 8, 1 / 192, -1 / 640, 17 / 14336, -31 / 18432, 691 / 180224)
 
 
@@ -90,6 +92,10 @@ class StudentT(Elliptical):
         scale = np.hypot(self.sigma, relative_se)
         return scale * generator.standard_t(np.broadcast_to(self.nu, scale.shape))
 
+    def core(self, relative_se: Any, below: Any = 0.0) -> Any:
+        """Return the sd of the normal that has the same middle 68%."""
+        return np.hypot(self.sigma, relative_se) * stdtrit(self.nu, ONE_SD)
+
     def variance(self, relative_se: Any, below: Any = 0.0) -> Any:
         """Return the squared scale of each row."""
         return total_variance(self.sigma, relative_se)
@@ -140,6 +146,10 @@ class StudentTTrend(Elliptical):
         """Draw the scatter of log losses about the law."""
         return self._there(below, np).scatter(generator, relative_se)
 
+    def core(self, relative_se: Any, below: Any = 0.0) -> Any:
+        """Return the sd of the normal that has the same middle 68%."""
+        return self._there(below, np).core(relative_se)
+
     def variance(self, relative_se: Any, below: Any = 0.0) -> Any:
         """Return the squared scale of each row."""
         return self._there(below, jnp).variance(relative_se)
@@ -180,6 +190,10 @@ class Gaussian(Elliptical):
         scale = np.hypot(self.sigma, relative_se)
         return scale * generator.standard_normal(scale.shape)
 
+    def core(self, relative_se: Any, below: Any = 0.0) -> Any:
+        """Return the sd."""
+        return np.hypot(self.sigma, relative_se)
+
     def variance(self, relative_se: Any, below: Any = 0.0) -> Any:
         """Return the squared scale of each row."""
         return total_variance(self.sigma, relative_se)
@@ -216,3 +230,7 @@ class Laplace(Noise):
         """Draw the scatter of log losses about the law."""
         scale = np.hypot(self.sigma, relative_se)
         return scale * generator.laplace(size=scale.shape)
+
+    def core(self, relative_se: Any, below: Any = 0.0) -> Any:
+        """Return the sd of the normal that has the same middle 68%."""
+        return np.hypot(self.sigma, relative_se) * -math.log(2 * (1 - ONE_SD))
