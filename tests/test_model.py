@@ -91,6 +91,10 @@ NOISE_PRIORS = {
     },
     "gaussian": {"sigma": lognormal(0.006, 0.8).logpdf},
     "laplace": {"sigma": lognormal(0.006, 0.8).logpdf},
+    "one-sided": {
+        "sigma": lognormal(0.006, 0.8).logpdf,
+        "excess": lognormal(0.006, 1.2).logpdf,
+    },
 }
 
 
@@ -124,6 +128,7 @@ SCATTERS = {
     "student-t-trend": lambda c, scale: stats.t(c["nu"], scale=scale),
     "gaussian": lambda c, scale: stats.norm(scale=scale),
     "laplace": lambda c, scale: stats.gennorm(1, scale=scale),  # stats.laplace underflows
+    "one-sided": lambda c, scale: stats.exponnorm(c["excess"] / scale, scale=scale),
 }
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.special import digamma, gammaln
+from scipy.special import digamma, erfcx, gammaln
 
 from bayescale.errors import InputError
 from bayescale.noise import (
@@ -13,17 +13,20 @@ from bayescale.noise import (
     Gaussian,
     Laplace,
     Noise,
+    OneSided,
     StudentT,
     StudentTTrend,
     get_noise,
     log_gamma_ratio,
 )
+from bayescale.noise.one_sided import log_far_tail
 
 TWINS = {  # noise and scale -> the distribution in scipy
     "student-t": lambda noise, scale: stats.t(noise.nu, scale=scale),
     "student-t-trend": lambda noise, scale: stats.t(noise.nu, scale=scale),
     "gaussian": lambda noise, scale: stats.norm(scale=scale),
     "laplace": lambda noise, scale: stats.laplace(scale=scale),
+    "one-sided": lambda noise, scale: stats.exponnorm(noise.excess / scale, scale=scale),
 }
 EXAMPLES = [
     StudentT(sigma=0.006, nu=2.2),
@@ -31,8 +34,9 @@ EXAMPLES = [
     StudentTTrend(0.006, 4.0, 0.3),
     Gaussian(0.006),
     Laplace(0.006),
+    OneSided(0.006, 0.01),
 ]
-VALUES = {"sigma": 0.01, "nu": 4.0, "trend": -0.2}
+VALUES = {"sigma": 0.01, "nu": 4.0, "trend": -0.2, "excess": 0.02}
 SE = np.array([0.0, 0.001, 0.008, 0.05])
 
 every_example = pytest.mark.parametrize("noise", EXAMPLES, ids=repr)
@@ -66,7 +70,10 @@ def test_density_is_scipys(noise):
     np.testing.assert_allclose(density, twin(noise, SE).logpdf(residual), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("noise", [*EXAMPLES, StudentT(1e-4, 2.0), StudentT(0.5, 1e6)], ids=repr)
+EXTREMES = [StudentT(1e-4, 2.0), StudentT(0.5, 1e6), OneSided(0.05, 1e-5), OneSided(1e-4, 0.5)]
+
+
+@pytest.mark.parametrize("noise", [*EXAMPLES, *EXTREMES], ids=repr)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_density_is_finite_far_out(noise, dtype):
     with jax.enable_x64(dtype == np.float64):
@@ -122,8 +129,12 @@ def test_scatter_is_of_one_run_and_repeats_with_its_seed(noise):
 
 @every_example
 def test_known_errors_enter_the_scale(noise):
-    draws = noise.scatter(np.random.default_rng(5), np.full(40_000, 10 * noise.sigma))
-    assert_shares(draws / np.sqrt(101), twin(noise, 0.0))
+    known = 10 * noise.sigma
+    draws = noise.scatter(np.random.default_rng(5), np.full(40_000, known))
+    if type(noise) is OneSided:  # the excess keeps its own scale
+        assert_shares(draws, twin(noise, known))
+    else:
+        assert_shares(draws / np.sqrt(101), twin(noise, 0.0))
 
 
 @pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
@@ -153,6 +164,36 @@ def test_the_scale_changes_with_the_distance_below_the_largest_run():
 def test_only_a_trend_looks_at_the_distance(noise):
     densities = [float(noise.log_density(0.01, 0.0, below)) for below in (0.0, 2.0)]
     assert (densities[0] == densities[1]) == (type(noise) is not StudentTTrend)
+
+
+def test_the_far_tail_of_a_normal_is_scipys():
+    x = -np.geomspace(8, 1e6, 60)
+    scaled = erfcx(-x / np.sqrt(2))
+    np.testing.assert_allclose(log_far_tail(x), np.log(scaled / 2), rtol=1e-13)
+    slope = jax.vmap(jax.grad(log_far_tail))(x)
+    expected = x + np.sqrt(2 / np.pi) / scaled  # loses digits to its own difference
+    np.testing.assert_allclose(slope, expected, rtol=0, atol=1e-15 * 1e6)
+    with jax.enable_x64(False):
+        rough = log_far_tail(jnp.asarray(x, np.float32))
+    np.testing.assert_allclose(rough, np.log(scaled / 2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("ratio", [1e-6, 1e-3, 0.1, 1.0, 10.0, 1e3])
+def test_one_sided_scatter_in_32_bits(ratio):
+    """From hardly any excess to hardly any scatter, within 8 sd or 8 means."""
+    sigma, excess = 0.01, 0.01 * ratio
+    r = np.concatenate([np.linspace(-8 * sigma, 8 * sigma, 81), np.linspace(0, 8 * excess, 81)])
+    expected = OneSided(sigma, excess).log_density(r, 0.0)
+    with jax.enable_x64(False):
+        found = OneSided(sigma, excess).log_density(r.astype("f4"), 0.0)
+        assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-4)
+    limit = stats.norm(scale=sigma) if ratio == 1e-6 else stats.expon(scale=excess)
+    if ratio == 1e-6:
+        np.testing.assert_allclose(expected, limit.logpdf(r), atol=1e-4)
+    if ratio == 1e3:
+        inside = r > 8 * sigma
+        np.testing.assert_allclose(expected[inside], limit.logpdf(r[inside]), atol=1e-5)
 
 
 def test_found_by_name_or_class():

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import bayescale
 from bayescale import InputError, Runs
 from bayescale.cli.main import app
-from bayescale.noise import Gaussian, Laplace, StudentT, StudentTTrend
+from bayescale.noise import Gaussian, Laplace, OneSided, StudentT, StudentTTrend
 from bayescale.outlying import threshold
 from bayescale.plots import plot_outliers
 from conftest import TRUTH, simulate, synthetic_posterior
@@ -34,6 +34,7 @@ def test_bad_probabilities_are_refused(synthetic):
         (StudentT(0.01, 2.5), stats.t(2.5, scale=np.hypot(0.01, 0.004))),
         (StudentTTrend(0.005, 9.0, np.log(2.0)), stats.t(9.0, scale=np.hypot(0.01, 0.004))),
         (Gaussian(0.01), stats.norm(scale=np.hypot(0.01, 0.004))),
+        (OneSided(0.01, 0.05), stats.norm(scale=np.hypot(0.01, 0.004))),
         (Laplace(0.01), stats.laplace(scale=np.hypot(0.01, 0.004))),
     ],
     ids=lambda value: getattr(value, "name", ""),

@@ -216,6 +216,7 @@ def test_provenance_of_a_fit(fit, runs):
         ("coupled", "student-t"),
         ("power", "laplace"),
         ("chinchilla", "student-t-trend"),
+        ("chinchilla", "one-sided"),
     ],
 )
 def test_every_law_and_noise_comes_back(runs, law, noise, tmp_path):

@@ -6,6 +6,7 @@ from typing import Any
 
 from bayescale.errors import InputError, Problem
 from bayescale.noise.base import Elliptical, Noise
+from bayescale.noise.one_sided import OneSided
 from bayescale.noise.symmetric import Gaussian, Laplace, StudentT, StudentTTrend, log_gamma_ratio
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Gaussian",
     "Laplace",
     "Noise",
+    "OneSided",
     "StudentT",
     "StudentTTrend",
     "get_noise",
@@ -21,7 +23,7 @@ __all__ = [
 ]
 
 NOISES: dict[str, type[Noise]] = {
-    noise.name: noise for noise in (StudentT, StudentTTrend, Gaussian, Laplace)
+    noise.name: noise for noise in (StudentT, StudentTTrend, Gaussian, Laplace, OneSided)
 }
 
 
