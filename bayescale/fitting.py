@@ -74,8 +74,9 @@ def fit(
     law
         Name of a law (see ``bayescale.laws.LAWS``), ``"module:Class"``, or the class.
     noise
-        ``"student-t"``, ``"student-t-trend"`` (its scale changes with compute), ``"gaussian"`` or
-        ``"laplace"``: scatter of log loss about the law.
+        ``"student-t"``, ``"student-t-trend"`` (its scale changes with compute), ``"gaussian"``,
+        ``"laplace"`` or ``"one-sided"`` (the law is that of tuned runs, and others lie above it):
+        scatter of log loss about the law.
     x
         For a law of one variable, the column that it is a law of: ``"N"``, ``"D"``, ``"C"``, ``"U"``.
     priors

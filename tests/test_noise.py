@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 from scipy.special import digamma, erfcx, gammaln
 
+import bayescale
 from bayescale.errors import InputError
 from bayescale.noise import (
     NOISES,
@@ -20,6 +21,7 @@ from bayescale.noise import (
     log_gamma_ratio,
 )
 from bayescale.noise.one_sided import log_far_tail
+from conftest import TRUTH, simulate
 
 TWINS = {  # noise and scale -> the distribution in scipy
     "student-t": lambda noise, scale: stats.t(noise.nu, scale=scale),
@@ -203,3 +205,36 @@ def test_found_by_name_or_class():
     message = r"noise: 'normal' is not a noise model. Use one of student-t, student-t-trend, gauss"
     with pytest.raises(InputError, match=message):
         get_noise("normal")
+
+
+def undertuned(seed):
+    """200 runs, 30% of them undertuned: six of ten in the larger half, none in the smaller."""
+    generator = np.random.default_rng([seed, 1])  # not the stream that made N
+    table = simulate(n=200, sigma=0.003, seed=seed)
+    some = (table["params"] > 10**8.5) & (generator.uniform(size=200) < 0.6)
+    table["loss"] = table["loss"] * np.exp(0.02 * generator.standard_exponential(200) * some)
+    return table
+
+
+@pytest.mark.nightly
+def test_the_law_of_tuned_runs_is_recovered():
+    """A symmetric scatter takes what large undertuned runs lose for a property of the law."""
+    tables = [undertuned(seed) for seed in range(200)]
+    table = {name: np.concatenate([one[name] for one in tables]) for name in tables[0]}
+    table["study"] = np.repeat(np.arange(200), 200)
+    shares, shifts = {}, {}
+    for noise in ("one-sided", "student-t"):
+        frame = bayescale.fit_many(table, "study", noise=noise, sets=50).to_frame()
+        assert (frame["status"] == "ok").mean() > 0.9
+        for name in ("alpha", "E"):
+            lower, upper = frame[f"{name}_lower"], frame[f"{name}_upper"]
+            error = (frame[f"{name}_median"] - TRUTH[name]) / frame[f"{name}_sd"]
+            shares[noise, name] = ((lower < TRUTH[name]) & (TRUTH[name] < upper)).mean()
+            shifts[noise, name] = error.mean()
+    print(f"coverage {shares}, error in posterior sd {shifts}")
+    for name in ("alpha", "E"):
+        assert 0.84 < shares["one-sided", name] < 0.97, shares
+        assert abs(shifts["one-sided", name]) < 0.6, shifts
+        assert shifts["student-t", name] > 0.7, shifts
+    assert shares["student-t", "alpha"] < shares["one-sided", "alpha"] - 0.03, shares
+    assert shares["student-t", "E"] < 0.6, shares

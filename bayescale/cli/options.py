@@ -55,7 +55,9 @@ TableOption = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no verdicts.")]
 LawName = Annotated[str, typer.Option(help="Name of a law (bayescale laws), or module:Class.")]
-NoiseName = Annotated[str, typer.Option(help="student-t, student-t-trend, gaussian or laplace.")]
+NoiseName = Annotated[
+    str, typer.Option(help="student-t, student-t-trend, gaussian, laplace or one-sided.")
+]
 DriftName = Annotated[
     str,
     typer.Option(

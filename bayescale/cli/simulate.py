@@ -78,14 +78,17 @@ def run(
     where: Where = None,
     noise: Annotated[
         str | None,
-        typer.Option(help="student-t, gaussian or laplace; by default student-t if --nu is given, "
-                     "else gaussian."),
+        typer.Option(help="student-t, gaussian, laplace or one-sided; by default student-t if --nu is "
+                     "given, else gaussian."),
     ] = None,
     sigma: Annotated[
         str | None, typer.Option(metavar="NUMBER", help="Scale of the scatter of log loss.")
     ] = None,
     nu: Annotated[
         str | None, typer.Option(metavar="NUMBER", help="Degrees of freedom of student-t noise.")
+    ] = None,
+    excess: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Mean excess of one-sided noise.")
     ] = None,
     sets: Annotated[int, typer.Option(help="Number of simulated sets.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed: the same seed gives the same sets.")] = 0,
@@ -95,7 +98,7 @@ def run(
 ) -> None:  # fmt: skip
     """Simulate the losses of training runs, from a law or from a fit, as a table for fit or sweep."""
     allow_failed = parse_failed(allow)
-    of_noise = {"--noise": noise, "--sigma": sigma, "--nu": nu}
+    of_noise = {"--noise": noise, "--sigma": sigma, "--nu": nu, "--excess": excess}
     numbers = {"N": params, "D": tokens, "x": x}
     _check_choices(
         sources={"--fit": fit, "--published": published, "--values": values},

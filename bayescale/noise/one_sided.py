@@ -57,8 +57,9 @@ class OneSided(Noise):
     run's known standard error of log loss (0 if none). The stochastic frontier of Aigner, Lovell and
     Schmidt 1977 (Journal of Econometrics 6, 21-37) and of Meeusen and van den Broeck 1977 (International
     Economic Review 18, 435-444), with losses for costs. Losses below the law are normal scatter only, so
-    a few odd low ones move it far. Where no run has an excess, eta and the law's level are told apart
-    by the skewness of the residuals alone, and their intervals are wide.
+    a few odd low ones move it far; and where most of the large runs are undertuned, it still bends to
+    them. Where no run has an excess, eta and the law's level are told apart by the skewness of the
+    residuals alone, and their intervals are wide.
     """
 
     name: ClassVar = "one-sided"
