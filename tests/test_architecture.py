@@ -37,7 +37,7 @@ ORDER = [
     ("simulation",),
     ("sweep",),
     ("backtesting",),
-    ("resampling", "leaving_out"),
+    ("resampling", "leaving_out", "calibration"),
     ("plots",),
     ("cli",),
     ("__main__",),
@@ -47,6 +47,7 @@ RANK = {unit: rank for rank, units in enumerate(ORDER) for unit in units}
 UPWARDS = {("posterior", "storage"), ("posterior", "arviz_tree")}
 MAY_INFER = {
     "inference", "fitting", "estimation", "backtesting", "sweep", "resampling", "leaving_out",
+    "calibration",
 }  # fmt: skip
 
 SOURCES = {
