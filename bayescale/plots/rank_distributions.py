@@ -62,10 +62,10 @@ def plot_calibration(result: Calibration, axes: Any = None) -> list[Axes]:
             ax.axhline(0, color=GREY, lw=0.6)
             ranked = np.concatenate([[0.0], np.sort(values), [1.0]])
             share = np.concatenate([[0.0], np.arange(1, len(values) + 1) / len(values), [1.0]])
-            ax.plot(ranked, share - ranked, color=BLUE if passed else RED, lw=1.2)
-            ax.set_title(
-                _short(result.labels[name]) + ("" if passed else ": not uniform"), loc="left"
-            )
+            colour = BLUE if passed else RED
+            ax.plot(ranked, share - ranked, color=colour, lw=1.2)
+            title = _short(result.labels[name]) + ("" if passed else ": fails")
+            ax.set_title(title, loc="left", color="black" if passed else RED)
             ax.tick_params(labelbottom=True)
         for ax in axes[count:]:
             ax.remove()
@@ -80,4 +80,4 @@ def plot_calibration(result: Calibration, axes: Any = None) -> list[Axes]:
 def _short(label: str) -> str:
     """A label that fits above a small figure."""
     short = label.replace(" times the largest compute", " x compute").replace(" of the runs", "")
-    return short.replace("optimal N", "$N_{opt}$")
+    return short.replace("optimal N", "$N_{opt}$").replace(" at ", ", ")
