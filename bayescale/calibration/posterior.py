@@ -93,9 +93,9 @@ def calibrate(
     0
     """
     check_replicates(replicates, false_alarm)
+    settings = batch_settings(method, seed)
     posterior.require_sound(allow_failed)
     made = from_posterior(posterior, replicates, seed)
-    settings = batch_settings(method, seed)
     count = len(posterior.runs)
     return calibration_of("posterior", made, settings, count, false_alarm, progress)
 

@@ -96,9 +96,9 @@ def calibrate_prior(
     11
     """
     check_replicates(replicates, false_alarm)
+    settings = batch_settings(method, seed)
     spec, runs, data, _ = prepare(runs, law, noise, x=x, priors=priors, drift=drift, allow=allow)
     made = from_prior(spec, data, replicates, seed)
-    settings = batch_settings(method, seed)
     return calibration_of("prior", made, settings, len(runs), false_alarm, progress)
 
 

@@ -16,7 +16,7 @@ from bayescale.calibration.quantities import LABELS, Answers, drawn, names, rank
 from bayescale.calibration.result import Calibration
 from bayescale.drift import drift_name
 from bayescale.errors import InputError, Problem
-from bayescale.inference.batch import BatchFit, BatchSettings, fit_chunk
+from bayescale.inference.batch import METHODS, BatchFit, BatchSettings, fit_chunk
 from bayescale.model import Data, ModelSpec
 from bayescale.sweep.work import judge
 
@@ -208,6 +208,16 @@ def calibration_of(
 
 
 def batch_settings(method: Any, seed: int) -> BatchSettings:
-    """Return the settings of the fits, with a chunk that the devices share evenly."""
+    """Return the settings of the fits, with a chunk that the devices share evenly.
+
+    Raises
+    ------
+    InputError
+        There is no such method.
+    """
+    if method not in METHODS:
+        raise InputError(
+            Problem("method", f"{method!r} is not a method", remedy=f"use {', '.join(METHODS)}")
+        )
     devices = jax.device_count()
     return BatchSettings(method=method, seed=seed, sets=-(-SETS // devices) * devices)
