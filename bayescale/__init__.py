@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bayescale import datasets, drift, laws, plots, priors, units
     from bayescale.allocation import Allocation, allocate
     from bayescale.backtesting import Backtest, backtest
+    from bayescale.calibration import Calibration, calibrate
     from bayescale.diagnostics import Diagnostics, Verdict
     from bayescale.errors import BayescaleError, DesignError, FailedFitError, InputError
     from bayescale.estimation import PointEstimate, point_estimate
@@ -33,6 +34,7 @@ _HOMES = {
     "Backtest": "backtesting",
     "BayescaleError": "errors",
     "Bootstrap": "resampling",
+    "Calibration": "calibration",
     "DesignError": "errors",
     "Diagnostics": "diagnostics",
     "FailedFitError": "errors",
@@ -50,6 +52,7 @@ _HOMES = {
     "allocate": "allocation",
     "backtest": "backtesting",
     "bootstrap": "resampling",
+    "calibrate": "calibration",
     "fit": "fitting",
     "fit_many": "sweep.many",
     "influence": "leaving_out",
@@ -66,6 +69,7 @@ __all__ = [
     "Backtest",
     "BayescaleError",
     "Bootstrap",
+    "Calibration",
     "DesignError",
     "Diagnostics",
     "FailedFitError",
@@ -83,6 +87,7 @@ __all__ = [
     "allocate",
     "backtest",
     "bootstrap",
+    "calibrate",
     "datasets",
     "drift",
     "fit",

@@ -38,7 +38,7 @@ ORDER = [
     ("simulation",),
     ("sweep",),
     ("backtesting",),
-    ("resampling", "leaving_out"),
+    ("resampling", "leaving_out", "calibration"),
     ("plots",),
     ("cli",),
     ("__main__",),
@@ -48,6 +48,7 @@ RANK = {unit: rank for rank, units in enumerate(ORDER) for unit in units}
 UPWARDS = {("posterior", "storage"), ("posterior", "arviz_tree")}
 MAY_INFER = {
     "inference", "fitting", "estimation", "backtesting", "sweep", "resampling", "leaving_out",
+    "calibration",
 }  # fmt: skip
 
 SOURCES = {

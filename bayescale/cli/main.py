@@ -15,6 +15,7 @@ from bayescale.cli import (
     allocate,
     backtest,
     bootstrap,
+    calibrate,
     demo,
     describe,
     fit,
@@ -38,8 +39,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, backtest, sweep, bootstrap, influence, outliers, simulate,
-    laws,
+    demo, describe, fit, predict, allocate, backtest, calibrate, sweep, bootstrap, influence, outliers,
+    simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.NAME, epilog=command.EXAMPLE)(command.run)

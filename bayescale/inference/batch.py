@@ -20,7 +20,7 @@ from jax.sharding import AxisType, PartitionSpec
 
 from bayescale.diagnostics import DIVERGENT_SHARE_FAILED, RHAT_SHORT, Convergence, convergence
 from bayescale.errors import InputError, Problem
-from bayescale.inference.geometry import Whitening, prior_points
+from bayescale.inference.geometry import Whitening, empirical_whitening, prior_points
 from bayescale.inference.importance import CALL, ENOUGH, Weighted, densities, importance_sample
 from bayescale.inference.mode import Evaluate, bound, evaluate_curvature, find_minima
 from bayescale.inference.nuts import Sampler, Start, sample_chain
@@ -30,7 +30,7 @@ from bayescale.model import Data, ModelSpec
 Method = Literal["auto", "laplace-is", "nuts"]
 METHODS: tuple[Method, ...] = ("auto", "laplace-is", "nuts")
 CHAINS = 4
-TARGET_ACCEPT = 0.8
+TARGET_ACCEPT = (0.8, 0.95)  # the second for the data sets whose chains disagree or diverge
 RIVAL = 6.0  # a minimum within this of the lowest, in log density, is a start for chains
 STARTS = 2
 AGREEMENT = 0.02  # of log densities in 32 and in 64 bits, about their mean difference
@@ -62,7 +62,7 @@ class BatchSettings:
         a data set whose densities in 32 bits do not agree with those is drawn in 64.
     samplers
         NUTS: draws, warm-up and the cap on the depth of the tree; the second is for the data sets
-        whose chains disagree in the first.
+        whose chains disagree or diverge in the first, and begins from what that one learned.
     """
 
     method: Method = "auto"
@@ -226,16 +226,48 @@ class _Chunk:
             keep = wanted & (weighted.good() | (self.settings.method == "laplace-is"))
             results += [(i, _from_weights(weighted, i)) for i in np.flatnonzero(keep).tolist()]
             wanted = wanted & ~keep
-        for sampler in self.settings.samplers:
+        whitening, starts = self.whitening, self._chain_starts()
+        for sampler, target in zip(self.settings.samplers, TARGET_ACCEPT, strict=True):
             if wanted.any():
-                out = self._chains(bits, wanted, sampler)
+                out = self._chains(bits, wanted, sampler, target, whitening, starts)
                 fits = {
                     i: _from_chains(out["unbounded"][i], out["diverging"][i], float(k[i]))
                     for i in np.flatnonzero(wanted).tolist()
                 }
                 results += fits.items()  # the later one counts
                 wanted = wanted & [i in fits and not _agreed(fits[i]) for i in range(len(wanted))]
+                whitening, starts = self._learned(out["unbounded"], wanted, whitening, starts)
         return results
+
+    def _learned(
+        self, u: np.ndarray, wanted: np.ndarray, whitening: Whitening, starts: Start
+    ) -> tuple[Whitening, Start]:
+        """Whiten with the covariance of the draws, and start the chains where they ended."""
+        wanted = wanted & np.isfinite(u).all(axis=(1, 2, 3))
+        learned = [empirical_whitening(draws) for draws in u[wanted]]
+        if not learned:
+            return whitening, starts
+        mode, scale = (array.copy() for array in whitening)
+        mode[wanted] = [one.mode for one in learned]
+        scale[wanted] = [one.scale for one in learned]
+        last = u[:, :, -1]
+        value, gradient = self._value_and_gradient(last, wanted)
+        z = np.einsum("sij,scj->sci", np.linalg.inv(scale), last - mode[:, None])
+        after = Start(z, value, np.einsum("sci,sij->scj", gradient, scale))
+        mine = [
+            np.where(wanted.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+            for new, old in zip(after, starts, strict=True)
+        ]
+        return Whitening(mode, scale), Start(*mine)
+
+    def _value_and_gradient(
+        self, u: np.ndarray, wanted: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Negative log densities and gradients at one point for each chain."""
+        going = np.repeat(wanted[:, None], STARTS, axis=1)
+        parts = [self.evaluate(u[:, i : i + STARTS], going) for i in range(0, u.shape[1], STARTS)]
+        value, gradient, _ = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
+        return value, gradient
 
     def _evaluates(self) -> list[Evaluate]:
         """Values, gradients and Hessians given all rows, and given some of them if there are many."""
@@ -302,13 +334,21 @@ class _Chunk:
             spread = np.ptp(self.density(points, wanted)[:, : u.shape[1]] - exact, axis=1)
         return spread < AGREEMENT
 
-    def _chains(self, bits: int, wanted: np.ndarray, sampler: Sampler) -> dict[str, Any]:
+    def _chains(
+        self,
+        bits: int,
+        wanted: np.ndarray,
+        sampler: Sampler,
+        target: float,
+        whitening: Whitening,
+        starts: Start,
+    ) -> dict[str, Any]:
         settings = self.settings
         keys = [
             key_data(CHAINS, settings.seed, entropy_of(name), sampler.draws) for name in self.names
         ]
         dtype = np.float32 if bits == 32 else np.float64
-        numbers = (self.data, self.whitening, self._chain_starts())
+        numbers = (np.full(len(keys), target), self.data, whitening, starts)
         numbers = jax.tree.map(lambda a: a.astype(dtype), numbers)
         static = (self.spec, sample_chains, (settings.side_by_side, sampler))
         arguments = (np.stack(keys), wanted, *numbers)
@@ -357,6 +397,7 @@ def sample_chains(
     sampler: Sampler,
     keys: Any,
     wanted: Any,
+    target: Any,
     data: Data,
     whitening: Whitening,
     start: Start,
@@ -376,6 +417,8 @@ def sample_chains(
         Data of the keys, shape (sets, chains, 2).
     wanted
         Sets that are worked on, shape (sets,); the draws of the others are 0.
+    target
+        Mean acceptance probability that the step sizes are adapted to, shape (sets,).
     data, whitening
         The data sets and their whitening maps, every array with a first axis (sets).
     start
@@ -390,8 +433,7 @@ def sample_chains(
 
     def run(index: Any, key: Any, start: Start) -> dict[str, Any]:
         my_data, my_whitening = jax.tree.map(lambda array: array[index], (data, whitening))
-        target = jnp.asarray(TARGET_ACCEPT, data.log_loss.dtype)
-        out = sample_chain(spec, sampler, key, my_data, my_whitening, start, target)
+        out = sample_chain(spec, sampler, key, my_data, my_whitening, start, target[index])
         return {"unbounded": out["unbounded"], "diverging": out["stats"]["diverging"]}
 
     def one(item: tuple[Any, Any, Start]) -> dict[str, Any]:

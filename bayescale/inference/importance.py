@@ -28,6 +28,9 @@ DRAWS = 800  # of the first proposal
 MORE = 2  # times as many of the second
 DEGREES = 5.0  # of freedom of the proposals
 ENOUGH = 400  # effective draws, without a second proposal
+# From a Pareto k of 0.5 on, weights have no variance: among replicates whose truth is known, 90% intervals
+# of those between 0.5 and the limit for a mean held 83%, although their effective draws were enough.
+SAFE_K = 0.5
 BLOCK = 80  # draws whose densities are worked out at once: they fit a processor's cache
 CALL = 80  # draws of each data set to one call of the program
 
@@ -52,9 +55,9 @@ class Weighted:
     ess: Floats
 
     def good(self, least: float = ENOUGH) -> NDArray[np.bool_]:
-        """Whether k is small enough and the effective draws are at least so many."""
+        """Whether k is small enough for intervals, and the effective draws are at least so many."""
         draws = np.isfinite(self.log_weights).sum(axis=1)
-        limits = np.array([k_limit(max(int(n), 10)) for n in draws])
+        limits = np.array([min(k_limit(max(int(n), 10)), SAFE_K) for n in draws])
         return (self.k < limits) & (self.ess >= least)
 
 

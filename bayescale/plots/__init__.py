@@ -2,22 +2,30 @@
 
 from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
-from bayescale.plots.gallery import save_backtest_plot, save_outliers_plot, save_plots
+from bayescale.plots.gallery import (
+    save_backtest_plot,
+    save_calibration_plot,
+    save_outliers_plot,
+    save_plots,
+)
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.outlying_runs import plot_outliers
 from bayescale.plots.prior_and_posterior import plot_prior_posterior
+from bayescale.plots.rank_distributions import plot_calibration
 from bayescale.plots.runs_and_fit import plot_runs
 
 __all__ = [
     "plot_allocation",
     "plot_backtest",
+    "plot_calibration",
     "plot_loss",
     "plot_outliers",
     "plot_prior_posterior",
     "plot_ranks",
     "plot_runs",
     "save_backtest_plot",
+    "save_calibration_plot",
     "save_outliers_plot",
     "save_plots",
 ]
