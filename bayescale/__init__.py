@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bayescale.errors import BayescaleError, DesignError, FailedFitError, InputError
     from bayescale.estimation import PointEstimate, point_estimate
     from bayescale.fitting import fit
+    from bayescale.identifiability import Identifiability, identify
     from bayescale.intervals import Interval
     from bayescale.leaving_out import Influence, influence
     from bayescale.posterior import Posterior
@@ -35,6 +36,7 @@ _HOMES = {
     "DesignError": "errors",
     "Diagnostics": "diagnostics",
     "FailedFitError": "errors",
+    "Identifiability": "identifiability",
     "Influence": "leaving_out",
     "InputError": "errors",
     "Interval": "intervals",
@@ -50,6 +52,7 @@ _HOMES = {
     "bootstrap": "resampling",
     "fit": "fitting",
     "fit_many": "sweep.many",
+    "identify": "identifiability",
     "influence": "leaving_out",
     "load": "storage",
     "point_estimate": "estimation",
@@ -66,6 +69,7 @@ __all__ = [
     "DesignError",
     "Diagnostics",
     "FailedFitError",
+    "Identifiability",
     "Influence",
     "InputError",
     "Interval",
@@ -83,6 +87,7 @@ __all__ = [
     "drift",
     "fit",
     "fit_many",
+    "identify",
     "influence",
     "laws",
     "load",

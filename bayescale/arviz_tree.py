@@ -30,7 +30,7 @@ def to_arviz(posterior: Posterior, seed: int = 0) -> xarray.DataTree:
     import arviz_base
 
     prior_law, prior_noise = posterior.prior(seed=seed)
-    likelihood, replicated, prior_replicated = _predictive(posterior, prior_law, prior_noise, seed)
+    replicated, prior_replicated = _predictive(posterior, prior_law, prior_noise, seed)
     groups: dict[str, dict[str, Any]] = {
         "posterior": {**posterior.parameters, **posterior.derived},
         "prior": {
@@ -40,7 +40,8 @@ def to_arviz(posterior: Posterior, seed: int = 0) -> xarray.DataTree:
         },
         "posterior_predictive": {"log_loss": replicated},
         "prior_predictive": {"log_loss": prior_replicated[None]},
-        "log_likelihood": {"log_loss": likelihood},
+        "log_prior": log_prior(posterior),
+        "log_likelihood": {"log_loss": log_likelihood(posterior)},
         "sample_stats": {
             **{theirs: posterior.stats[ours] for ours, theirs in STATISTICS.items()},
             "lp": -posterior.stats["potential"],
@@ -54,26 +55,69 @@ def to_arviz(posterior: Posterior, seed: int = 0) -> xarray.DataTree:
     return arviz_base.from_dict(groups, coords=coords, dims=dims, name=posterior.spec.law.name)
 
 
+def log_prior(posterior: Posterior) -> dict[str, np.ndarray]:
+    """Return the log prior density of each coordinate at each draw, shape (chains, draws).
+
+    The density is that of the unbounded value (of the logarithm, where a prior is log-normal), as in
+    `ModelSpec.log_density`: raising it to a power widens or narrows a prior and hardly moves its median.
+    The increments of a drift have one density together, ``"drift"``.
+    """
+    spec = posterior.spec
+    u = spec.unconstrain(posterior.coordinates, posterior.reference)
+    with jax.enable_x64(True):
+        found = {
+            c.name: np.asarray(c.prior.from_unbounded(u[..., i], posterior.reference)[1])
+            for i, c in enumerate(spec.beliefs)
+        }
+        if spec.drift is not None:
+            increments = [posterior.coordinates[name] for name in spec.drift.names]
+            found["drift"] = np.asarray(spec.drift.log_prior(increments))
+    return found
+
+
+def log_likelihood(posterior: Posterior) -> np.ndarray:
+    """Return the log density of each log loss at each draw, shape (chains, draws, runs)."""
+    inputs, se, below = _seen(posterior)
+    observed = np.log(posterior.runs.loss)
+    # Among the runs a drift is what its increments say, whatever the seed.
+    every = (posterior.shape[0] * posterior.shape[1], len(observed))
+    drift = np.broadcast_to(posterior.drift_path(inputs), every)
+    draws = posterior.flat_law(), posterior.flat_noise(), drift
+    with jax.enable_x64(True):
+        found = np.asarray(_likelihood(*draws, observed, inputs, se, below))
+    return found.reshape(*posterior.shape, len(observed))
+
+
+@jax.jit
+def _likelihood(
+    law: Any, noise: Any, drift: Any, observed: Any, inputs: Any, se: Any, below: Any
+) -> Any:
+    def one(law: Any, noise: Any, drift: Any) -> Any:
+        return noise.log_density(observed - jnp.log(law.loss(inputs)) - drift, se, below)
+
+    return jax.vmap(one)(law, noise, drift)
+
+
+def _seen(posterior: Posterior) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """Inputs of the runs, their known standard errors, and decades up to the largest."""
+    names = posterior.spec.law.inputs
+    inputs = {symbol: posterior.runs[symbol] for symbol in names}
+    below = span_of(posterior.runs, names).below(log_compute(inputs))
+    return inputs, posterior.runs.relative_se, below
+
+
 def _predictive(
     posterior: Posterior, prior_law: Any, prior_noise: Any, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Log likelihood and replicated log losses of the runs, and prior replicates."""
-    inputs = {symbol: posterior.runs[symbol] for symbol in posterior.spec.law.inputs}
-    observed, se = np.log(posterior.runs.loss), posterior.runs.relative_se
-    span = span_of(posterior.runs, posterior.spec.law.inputs)
-    below = span.below(log_compute(inputs))
+) -> tuple[np.ndarray, np.ndarray]:
+    """Replicated log losses of the runs, and prior replicates."""
+    inputs, se, below = _seen(posterior)
 
     def log_loss(law: Any) -> Any:
         return jnp.log(law.loss(inputs))
 
-    def likelihood(law: Any, noise: Any, drift: Any) -> Any:
-        return noise.log_density(observed - log_loss(law) - drift, se, below)
-
     law, noise = posterior.flat_law(), posterior.flat_noise()
+    drift = posterior.drift_path(inputs, seed)
     with jax.enable_x64(True):
-        every = (posterior.shape[0] * posterior.shape[1], len(observed))
-        drift = np.broadcast_to(posterior.drift_path(inputs, seed), every)
-        log_likelihood = np.asarray(jax.jit(jax.vmap(likelihood))(law, noise, drift))
         means = [np.asarray(jax.jit(jax.vmap(log_loss))(draws)) for draws in (law, prior_law)]
     generator = np.random.default_rng(seed)
     replicated, prior_replicated = (
@@ -84,8 +128,7 @@ def _predictive(
             strict=True,
         )
     )
-    shape = (*posterior.shape, len(posterior.runs))
-    return log_likelihood.reshape(shape), replicated.reshape(shape), prior_replicated
+    return replicated.reshape(*posterior.shape, len(posterior.runs)), prior_replicated
 
 
 def _prior_drift(posterior: Posterior, inputs: dict[str, Any], seed: int) -> Any:

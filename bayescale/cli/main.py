@@ -18,6 +18,7 @@ from bayescale.cli import (
     demo,
     describe,
     fit,
+    identify,
     influence,
     laws,
     predict,
@@ -37,7 +38,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, backtest, sweep, bootstrap, influence, simulate, laws,
+    demo, describe, fit, predict, allocate, identify, backtest, sweep, bootstrap, influence, simulate,
+    laws,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.NAME, epilog=command.EXAMPLE)(command.run)

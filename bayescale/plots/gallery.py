@@ -12,12 +12,14 @@ import numpy as np
 from bayescale.backtesting import Backtest
 from bayescale.cache import write_atomically
 from bayescale.errors import InputError, Problem
+from bayescale.identifiability import Identifiability
 from bayescale.intervals import DEFAULT_LEVEL
 from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.prior_and_posterior import plot_prior_posterior
+from bayescale.plots.prior_shares import plot_identifiability
 from bayescale.plots.runs_and_fit import plot_runs
 from bayescale.plots.style import house_style
 from bayescale.posterior import Posterior
@@ -56,6 +58,11 @@ def save_plots(
 def save_backtest_plot(result: Backtest, folder: str | Path) -> list[Path]:
     """Write the figure of a backtest as PNG and PDF into a folder, and return the paths."""
     return _write("backtest", lambda: plot_backtest(result), _made(folder))
+
+
+def save_identifiability_plot(result: Identifiability, folder: str | Path) -> list[Path]:
+    """Write the figure of what the runs inform as PNG and PDF into a folder, and return the paths."""
+    return _write("identifiability", lambda: plot_identifiability(result), _made(folder))
 
 
 def _made(folder: str | Path) -> Path:
