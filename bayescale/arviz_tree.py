@@ -63,7 +63,8 @@ def log_prior(posterior: Posterior) -> dict[str, np.ndarray]:
     The increments of a drift have one density together, ``"drift"``.
     """
     spec = posterior.spec
-    u = spec.unconstrain(posterior.coordinates, posterior.reference)
+    with np.errstate(divide="ignore"):  # a share may have been rounded to 1
+        u = spec.unconstrain(posterior.coordinates, posterior.reference)
     with jax.enable_x64(True):
         found = {
             c.name: np.asarray(c.prior.from_unbounded(u[..., i], posterior.reference)[1])

@@ -105,13 +105,16 @@ DESIGNS = {
 
 @pytest.fixture(scope="module")
 def fits():
-    """The fit of each design with its checks lifted, made when it is first asked for."""
+    """The fit of each design with its checks lifted, made when it is first asked for.
+
+    Of few draws, since every one of them takes a hundred steps along what is not informed.
+    """
     made = {}
 
     def get(name):
         if name not in made:
             runs, checks, *_ = DESIGNS[name]
-            made[name] = bayescale.fit(runs, allow=checks, drift="none", seed=1)
+            made[name] = bayescale.fit(runs, allow=checks, drift="none", seed=1, draws=400)
         return made[name]
 
     return get
@@ -365,7 +368,7 @@ def test_the_runs_that_are_asked_for_help(name, fits):
             "tokens": np.append(runs["tokens"], D),
             "loss": np.append(runs["loss"], losses(N, D, seed=9)),
         }
-        sd = after(bayescale.fit(more, drift="none", seed=2, allow=checks), direction)
+        sd = after(bayescale.fit(more, drift="none", seed=2, allow=checks, draws=400), direction)
         assert sd < 1.35 * direction.remedy.ratio
         assert sd < 0.6 * direction.ratio
 
@@ -506,6 +509,8 @@ def test_bad_requests(fit, runs):
         identify(fit, C=-1)
     with pytest.raises(InputError, match="D: it is missing"):
         identify(fit, N=1e9)
+    with pytest.raises(InputError, match="N, D or x is given beside them"):
+        identify(fit, N=1e9, points={"N": 1e9, "D": 1e10})
     failed = synthetic_posterior(runs, diverging=np.ones((4, 250), bool))
     with pytest.raises(FailedFitError):
         identify(failed)
@@ -576,6 +581,15 @@ def test_sensitivities_are_arvizs(fit, informed):
         assert q.prior_sensitivity == pytest.approx(row["prior"], rel=1e-9)
         assert q.data_sensitivity == pytest.approx(row["likelihood"], rel=1e-9)
         assert bool(q.diagnosis) == ("potential" in row["diagnosis"])
+
+
+def test_sensitivities_without_densities_do_not_exist(runs):
+    posterior = synthetic_posterior(runs)
+    posterior.coordinates["share_E"][0, 0] = 1.0
+    found = identify(posterior)
+    assert np.isnan([q.prior_sensitivity for q in found.quantities]).all()
+    assert {q.diagnosis for q in found.quantities} == {""}
+    assert "nan" not in found.text()
 
 
 def test_what_is_the_prior_moves_with_it(collinear, informed):

@@ -413,6 +413,7 @@ def test_groups_and_dimensions(fit, tree):
         "posterior_predictive",
         "prior_predictive",
         "log_likelihood",
+        "log_prior",
         "sample_stats",
         "observed_data",
         "constant_data",

@@ -92,6 +92,10 @@ def identify(
     where = default_points(runs, inputs)
     given = {"N": N, "D": D, "x": x}
     if points is not None:
+        if any(value is not None for value in given.values()):
+            raise InputError(
+                Problem("points", "N, D or x is given beside them", remedy="give one or the other")
+            )
         given = {symbol: points.get(symbol) for symbol in inputs}
     if any(value is not None for value in given.values()):
         where = checked_points(posterior, given)

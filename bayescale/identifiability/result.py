@@ -209,10 +209,9 @@ def _row(q: Quantity) -> tuple[str, ...]:
         found.scale,
         f"{found.prior_sd:.2g}",
         f"{found.posterior_sd:.2g}",
-        f"{found.ratio:.0%}" if np.isfinite(found.ratio) else "",
+        f"{found.ratio:.0%}",
         f"{max(found.contraction, 0):.1%}",
         q.mark,
-        f"{q.prior_sensitivity:.2f}",
-        f"{q.data_sensitivity:.2f}",
+        *(f"{v:.2f}" if np.isfinite(v) else "" for v in (q.prior_sensitivity, q.data_sensitivity)),
         q.diagnosis,
     )

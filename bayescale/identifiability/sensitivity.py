@@ -23,7 +23,8 @@ def sensitivities(posterior: Posterior, draws: Sequence[np.ndarray]) -> list[tup
     Returns
     -------
     list of pairs
-        For each quantity, the sensitivity to the prior and to the likelihood.
+        For each quantity, the sensitivity to the prior and to the likelihood; NaN where some draws have
+        no finite density.
 
     References
     ----------
@@ -34,13 +35,13 @@ def sensitivities(posterior: Posterior, draws: Sequence[np.ndarray]) -> list[tup
     import arviz_base
     import arviz_stats
 
-    tree = arviz_base.from_dict(
-        {
-            "posterior": {"q": np.stack(draws, axis=-1)},
-            "log_prior": log_prior(posterior),
-            "log_likelihood": {"log_loss": log_likelihood(posterior)},
-        }
-    )
+    densities = {
+        "log_prior": log_prior(posterior),
+        "log_likelihood": {"log_loss": log_likelihood(posterior)},
+    }
+    if not all(np.isfinite(v).all() for group in densities.values() for v in group.values()):
+        return [(float("nan"), float("nan"))] * len(draws)
+    tree = arviz_base.from_dict({"posterior": {"q": np.stack(draws, axis=-1)}, **densities})
     groups = ("prior", "likelihood")
     prior, data = (arviz_stats.psense(tree, group=group)["q"].to_numpy() for group in groups)
     return list(zip(prior.tolist(), data.tolist(), strict=True))
