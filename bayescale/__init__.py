@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bayescale.errors import BayescaleError, DesignError, FailedFitError, InputError
     from bayescale.estimation import PointEstimate, point_estimate
     from bayescale.fitting import fit
+    from bayescale.identifiability import Identifiability, identify
     from bayescale.intervals import Interval
     from bayescale.leaving_out import Influence, influence
     from bayescale.outlying import Outliers, outliers
@@ -38,6 +39,7 @@ _HOMES = {
     "DesignError": "errors",
     "Diagnostics": "diagnostics",
     "FailedFitError": "errors",
+    "Identifiability": "identifiability",
     "Influence": "leaving_out",
     "InputError": "errors",
     "Interval": "intervals",
@@ -55,6 +57,7 @@ _HOMES = {
     "calibrate": "calibration",
     "fit": "fitting",
     "fit_many": "sweep.many",
+    "identify": "identifiability",
     "influence": "leaving_out",
     "load": "storage",
     "outliers": "outlying",
@@ -73,6 +76,7 @@ __all__ = [
     "DesignError",
     "Diagnostics",
     "FailedFitError",
+    "Identifiability",
     "Influence",
     "InputError",
     "Interval",
@@ -92,6 +96,7 @@ __all__ = [
     "drift",
     "fit",
     "fit_many",
+    "identify",
     "influence",
     "laws",
     "load",

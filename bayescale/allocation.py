@@ -25,7 +25,7 @@ GOLDEN = (np.sqrt(5.0) - 1) / 2
 GRID = 401  # points of the first search over log N
 REFINEMENTS = 60  # golden sections of the bracket: below the rounding of the loss
 
-NOT_IDENTIFIED = ("collinear", "constant-N", "constant-D", "few-points")
+NOT_IDENTIFIED = ("collinear", "constant-N", "constant-D", "constant-loss", "few-points")
 
 
 @dataclass(frozen=True)

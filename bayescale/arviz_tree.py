@@ -31,7 +31,7 @@ def to_arviz(posterior: Posterior, seed: int = 0) -> xarray.DataTree:
     import arviz_base
 
     prior_law, prior_noise = posterior.prior(seed=seed)
-    likelihood, replicated, prior_replicated = _predictive(posterior, prior_law, prior_noise, seed)
+    replicated, prior_replicated = _predictive(posterior, prior_law, prior_noise, seed)
     effects = posterior.spec.effects
     shared = {} if effects is None else {effects.parameter.name: _omegas(posterior, seed)[1][None]}
     groups: dict[str, dict[str, Any]] = {
@@ -44,6 +44,7 @@ def to_arviz(posterior: Posterior, seed: int = 0) -> xarray.DataTree:
         | shared,
         "posterior_predictive": {"log_loss": replicated},
         "prior_predictive": {"log_loss": prior_replicated[None]},
+        "log_prior": log_prior(posterior),
         "sample_stats": {
             **{theirs: posterior.stats[ours] for ours, theirs in STATISTICS.items()},
             "lp": -posterior.stats["potential"],
@@ -62,7 +63,7 @@ def to_arviz(posterior: Posterior, seed: int = 0) -> xarray.DataTree:
     if place in tree["posterior"].dims or place in names:
         place = f"{place}_group"
     pointwise = arviz_base.from_dict(
-        {"log_likelihood": {"log_loss": likelihood}},
+        {"log_likelihood": {"log_loss": log_likelihood(posterior)}},
         coords={place: where},
         dims={"log_loss": [place]},
     )
@@ -70,40 +71,85 @@ def to_arviz(posterior: Posterior, seed: int = 0) -> xarray.DataTree:
     return tree
 
 
+def log_prior(posterior: Posterior) -> dict[str, np.ndarray]:
+    """Return the log prior density of each coordinate at each draw, shape (chains, draws).
+
+    The density is that of the unbounded value (of the logarithm, where a prior is log-normal), as in
+    `ModelSpec.log_density`: raising it to a power widens or narrows a prior and hardly moves its median.
+    The increments of a drift have one density together, ``"drift"``.
+    """
+    spec = posterior.spec
+    with np.errstate(divide="ignore"):  # a share may have been rounded to 1
+        u = spec.unconstrain(posterior.coordinates, posterior.reference)
+    with jax.enable_x64(True):
+        found = {
+            c.name: np.asarray(c.prior.from_unbounded(u[..., i], posterior.reference)[1])
+            for i, c in enumerate(spec.beliefs)
+        }
+        if spec.drift is not None:
+            increments = [posterior.coordinates[name] for name in spec.drift.names]
+            found["drift"] = np.asarray(spec.drift.log_prior(increments))
+    return found
+
+
+def log_likelihood(posterior: Posterior) -> np.ndarray:
+    """Return the log density of each log loss at each draw, shape (chains, draws, runs).
+
+    Where rows share shifts, the density is that of each group of rows: (chains, draws, groups).
+    """
+    inputs, se, below = _seen(posterior)
+    observed = np.log(posterior.runs.loss)
+    effects = posterior.spec.effects
+    names, group = _groups(posterior)
+    # Among the runs a drift is what its increments say, whatever the seed.
+    every = (posterior.shape[0] * posterior.shape[1], len(observed))
+    drift = np.broadcast_to(posterior.drift_path(inputs), every)
+
+    def one(law: Any, noise: Any, drift: Any, omega: Any) -> Any:
+        residual = observed - jnp.log(law.loss(inputs)) - drift
+        if effects is None:
+            return noise.log_density(residual, se, below)
+        weight = np.ones(len(observed))
+        found = effects.log_densities(noise, omega, residual, se, below, weight, group)
+        return found[: len(names)]
+
+    omega, _ = _omegas(posterior, 0)
+    with jax.enable_x64(True):
+        draws = posterior.flat_law(), posterior.flat_noise(), drift, omega
+        found = np.asarray(jax.jit(jax.vmap(one))(*draws))
+    return found.reshape(*posterior.shape, -1)
+
+
+def _groups(posterior: Posterior) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names of the groups of rows that share shifts, none without effects, and each row's group."""
+    effects = posterior.spec.effects
+    if effects is None:
+        return (), np.arange(len(posterior.runs))
+    return effects.groups(posterior.runs)
+
+
+def _seen(posterior: Posterior) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """Inputs of the runs, their known standard errors, and decades up to the largest."""
+    names = posterior.spec.law.inputs
+    inputs = {symbol: posterior.runs[symbol] for symbol in names}
+    below = span_of(posterior.runs, names).below(log_compute(inputs))
+    return inputs, posterior.runs.relative_se, below
+
+
 def _predictive(
     posterior: Posterior, prior_law: Any, prior_noise: Any, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Log likelihood and replicated log losses of the runs, and prior replicates.
-
-    Where rows share shifts, the log likelihood is of each group.
-    """
+) -> tuple[np.ndarray, np.ndarray]:
+    """Replicated log losses of the runs, and prior replicates."""
     effects = posterior.spec.effects
-    inputs = {symbol: posterior.runs[symbol] for symbol in posterior.spec.law.inputs}
-    observed, se = np.log(posterior.runs.loss), posterior.runs.relative_se
-    span = span_of(posterior.runs, posterior.spec.law.inputs)
-    below = span.below(log_compute(inputs))
+    inputs, se, below = _seen(posterior)
+    _, group = _groups(posterior)
 
     def log_loss(law: Any) -> Any:
         return jnp.log(law.loss(inputs))
 
-    names, group = (
-        ((), np.arange(len(observed))) if effects is None else effects.groups(posterior.runs)
-    )
-
-    def likelihood(law: Any, noise: Any, drift: Any, omega: Any) -> Any:
-        residual = observed - log_loss(law) - drift
-        if effects is None:
-            return noise.log_density(residual, se, below)
-        every = np.ones(len(observed))
-        found = effects.log_densities(noise, omega, residual, se, below, every, group)
-        return found[: len(names)]
-
     law, noise = posterior.flat_law(), posterior.flat_noise()
     omega, prior_omega = _omegas(posterior, seed)
     with jax.enable_x64(True):
-        every = (posterior.shape[0] * posterior.shape[1], len(observed))
-        drift = np.broadcast_to(posterior.drift_path(inputs, seed), every)
-        log_likelihood = np.asarray(jax.jit(jax.vmap(likelihood))(law, noise, drift, omega))
         means = [np.asarray(jax.jit(jax.vmap(log_loss))(draws)) for draws in (law, prior_law)]
     generator = np.random.default_rng(seed)
 
@@ -113,15 +159,10 @@ def _predictive(
             return mean + scatter.scatter(generator, se, below)
         return mean + effects.scatter(scatter, omega[:, None], generator, se, below, group)
 
-    replicated = scattered(means[0] + drift, noise, omega)
+    replicated = scattered(means[0] + posterior.drift_path(inputs, seed), noise, omega)
     prior_mean = means[1] + _prior_drift(posterior, inputs, seed)
     prior_replicated = scattered(prior_mean, prior_noise, prior_omega)
-    shape = posterior.shape
-    return (
-        log_likelihood.reshape(*shape, -1),
-        replicated.reshape(*shape, -1),
-        prior_replicated,
-    )
+    return replicated.reshape(*posterior.shape, len(posterior.runs)), prior_replicated
 
 
 def _omegas(posterior: Posterior, seed: int) -> tuple[np.ndarray, np.ndarray]:

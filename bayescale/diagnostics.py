@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bayescale.contraction import Contraction
 from bayescale.convergence import statistics
 from bayescale.model import ModelSpec
-from bayescale.priors import Prior
 from bayescale.runs import Runs
+from bayescale.uninformed import Uninformed
 
 Severity = Literal["note", "warn", "failed"]
 
@@ -27,7 +28,6 @@ ENOUGH_WEIGHTED = 400  # effective draws of importance sampling
 DIVERGENT_SHARE_FAILED = 0.01
 ENERGY_WARN, ENERGY_FAILED = 0.3, 0.2
 SATURATED_SHARE = 0.05
-PRIOR_SHARE = 0.9
 BOUNDARY = 0.02
 
 
@@ -151,7 +151,8 @@ def diagnose(
     coordinates: Mapping[str, np.ndarray],
     stats: Mapping[str, np.ndarray],
     runs: Runs,
-    reference: Mapping[str, float],
+    contractions: Mapping[str, Contraction],
+    directions: Sequence[Uninformed] = (),
 ) -> Diagnostics:
     """Judge a fit from its draws, its sampler statistics and its runs.
 
@@ -163,8 +164,10 @@ def diagnose(
         Draws of the coordinates and statistics of the sampler, axes (chains, draws).
     runs
         The runs that were fitted.
-    reference
-        The numbers that the priors refer to.
+    contractions
+        What the runs made of the prior of each coordinate and parameter.
+    directions
+        The combinations of the law's coordinates that are the prior.
 
     Returns
     -------
@@ -179,7 +182,8 @@ def diagnose(
         *_mixing(mixing),
         *_energy(stats["energy"]),
         *_tree_depth(stats),
-        *_prior_dominated(spec, coordinates, reference),
+        *_prior_dominated(spec, contractions),
+        *_undecided(directions),
         *_boundary(coordinates),
         *design_verdicts(spec, runs),
     ]
@@ -345,37 +349,57 @@ def _tree_depth(stats: Mapping[str, np.ndarray]) -> list[Verdict]:
     ]  # fmt: skip
 
 
-def _prior_dominated(
-    spec: ModelSpec, coordinates: Mapping[str, np.ndarray], reference: Mapping[str, float]
-) -> list[Verdict]:
-    """Coordinates whose posterior is hardly narrower than their prior."""
-    found = []
-    for c in spec.beliefs:
-        ratio = width_share(coordinates[c.name], c.prior, reference)
-        if ratio > PRIOR_SHARE:
-            found.append((c, ratio))
-    return [
-        Verdict(
-            "prior-dominated",
-            "note" if c.name == "nu" else "warn",
-            f"{c.name} ({c.meaning}) is the prior: the runs narrowed it to {min(ratio, 1):.0%} of the "
-            "prior's width.",
-            "Do not report it as a finding; add runs that inform it.",
-        )
-        for c, ratio in found
-    ]
+def _prior_dominated(spec: ModelSpec, contractions: Mapping[str, Contraction]) -> list[Verdict]:
+    """Quantities whose posterior is hardly narrower than their prior, in one finding.
 
-
-def width_share(draws: np.ndarray, prior: Prior, reference: Mapping[str, float]) -> float:
-    """Width of the 90% interval of some draws as a share of the prior's.
-
-    Widths are taken as differences and, of positive coordinates, as ratios; the smaller share counts, so
-    that a posterior at large values is not called uninformed because it is wide there.
+    The degrees of freedom of the scatter are apart from the others: few designs inform them, and little
+    depends on them.
     """
-    ends = np.quantile(draws, [0.05, 0.95]), prior.quantile([0.05, 0.95], reference)
-    moves = (np.asarray, np.log) if np.min(ends) > 0 else (np.asarray,)
-    shares = [np.ptp(move(ends[0])) / np.ptp(move(ends[1])) for move in moves]
-    return float(min(shares))
+    meanings = {p.name: p.meaning for p in (*spec.law.parameters(), *spec.noise.parameters())}
+    meanings |= {c.name: c.meaning for c in spec.beliefs}
+    named = {
+        name: f"{name} ({meanings[name]})" if name in meanings else name
+        for name, found in contractions.items()
+        if found.is_prior
+    }
+    groups: tuple[tuple[list[str], Severity], ...] = (
+        ([name for name in named if name != "nu"], "warn"),
+        ([name for name in named if name == "nu"], "note"),
+    )
+    verdicts = []
+    for names, severity in groups:
+        if not names:
+            continue
+        ratio = min(min(contractions[name].ratio for name in names), 1.0)
+        verb, whom = ("is", "it to") if len(names) == 1 else ("are", "none of them to less than")
+        said = (
+            f"{joined([named[name] for name in names])} {verb} the prior: the runs narrowed {whom} "
+            f"{ratio:.0%} of the prior's sd."
+        )
+        advice = _NO_FINDING if severity == "warn" else "Only many more runs would tell."
+        verdicts.append(Verdict("prior-dominated", severity, said, advice))
+    return verdicts
+
+
+def _undecided(directions: Sequence[Uninformed]) -> list[Verdict]:
+    """Parameters that cannot be told apart, though each of them may be narrower than its prior."""
+    groups = [joined(d.parameters) for d in directions if len(d.parameters) > 1]
+    if not groups:
+        return []
+    ratio = min(*(d.ratio for d in directions if len(d.parameters) > 1), 1.0)
+    said = (
+        f"{groups[0]} cannot be told apart{''.join(f', nor can {g}' for g in groups[1:])}: the runs "
+        f"narrowed a combination of them to no less than {ratio:.0%} of the prior's sd."
+    )
+    return [Verdict("prior-dominated", "warn", said, _NO_FINDING)]
+
+
+_NO_FINDING = "It is no finding; bayescale identify says which two runs would inform it."
+
+
+def joined(names: Sequence[str]) -> str:
+    """Names as they stand in a sentence: ``A, B and alpha``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _boundary(coordinates: Mapping[str, np.ndarray]) -> list[Verdict]:

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayescale.contraction import MASSES, Contraction, quantiles
 from bayescale.diagnostics import Diagnostics, diagnose
 from bayescale.drift import FORECASTS, SCALE, drift_name, log_compute
 from bayescale.errors import FailedFitError
@@ -21,6 +22,7 @@ from bayescale.noise import Noise
 from bayescale.parameters import Parameter
 from bayescale.runs import Runs
 from bayescale.tables import Column, Table
+from bayescale.uninformed import Uninformed, uninformed_directions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +103,73 @@ class Posterior:
     @cached_property
     def diagnostics(self) -> Diagnostics:
         """Figures and verdicts on the sampling and the design."""
-        return diagnose(self.spec, self.coordinates, self.stats, self.runs, self.reference)
+        return diagnose(
+            self.spec, self.coordinates, self.stats, self.runs, self.contractions, self.uninformed
+        )
+
+    @cached_property
+    def contractions(self) -> dict[str, Contraction]:
+        """What the runs made of the prior of each coordinate, parameter and derived quantity.
+
+        By name; a parameter that is a coordinate too is there once.
+        """
+        found = {
+            c.name: Contraction.of(
+                self.coordinates[c.name], c.prior.quantile(MASSES, self.reference)
+            )
+            for c in self.spec.beliefs
+        }
+        draws = {**self.parameters, **self.derived}
+        for name, prior in self._prior_of_parameters().items():
+            if name not in found:
+                found[name] = Contraction.of(draws[name], quantiles(prior))
+        return found
+
+    @cached_property
+    def uninformed(self) -> tuple[Uninformed, ...]:
+        """The combinations of the law's coordinates that the runs leave as the prior has them."""
+        return uninformed_directions(
+            self.spec, self.coordinates, self.reference, self.law, self._prior[0]
+        )
+
+    def mark(self, name: str) -> str:
+        """Return what the prior has to do with a quantity, in a word or two; empty if little.
+
+        ``"prior"`` if the runs did not narrow it (`contractions`); ``"prior, with B"`` if they did not
+        tell it from B (`uninformed`).
+        """
+        groups = [d.parameters for d in self.uninformed if name in d.parameters]
+        others = dict.fromkeys(m for group in groups for m in group if m != name)
+        own = name in self.contractions and self.contractions[name].is_prior
+        if own or (groups and not others):
+            return "prior"
+        return f"prior, with {', '.join(others)}" if others else ""
+
+    @cached_property
+    def _prior(self) -> tuple[Law, Noise]:
+        return self.prior()
+
+    def _prior_of_parameters(self) -> Draws:
+        """Prior draws of all that `parameters` and `derived` hold."""
+        law, noise = self._prior
+        found = {
+            p.name: np.asarray(getattr(source, p.name))
+            for source in (law, noise)
+            for p in source.parameters()
+        }
+        found |= self._exponents(law)
+        if self.spec.drift is not None:
+            generator = np.random.default_rng([0, TAU])
+            increments = self.spec.drift.prior_draws(PRIOR_DRAWS, generator)
+            found[SCALE.name] = self.spec.drift.tau(increments, generator)
+        return found
+
+    @staticmethod
+    def _exponents(law: Law) -> Draws:
+        """The allocation exponents of a law, if it has them."""
+        if not isinstance(law, ClosedFormOptimum):
+            return {}
+        return {name: np.asarray(v) for name, v in law.allocation_exponents().items()}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -133,9 +201,7 @@ class Posterior:
     @cached_property
     def derived(self) -> Draws:
         """What follows: the allocation exponents a and b, and the drift's tau, where they exist."""
-        found: Draws = {}
-        if isinstance(self.law, ClosedFormOptimum):
-            found = {name: np.asarray(v) for name, v in self.law.allocation_exponents().items()}
+        found = self._exponents(self.law)
         if self.spec.drift is not None:
             generator = np.random.default_rng([self.provenance.get("seed", 0), TAU])
             found[SCALE.name] = self.spec.drift.tau(self.coordinates, generator)
@@ -235,12 +301,12 @@ class Posterior:
         return save(self, path)
 
     def to_arviz(self, seed: int = 0) -> xarray.DataTree:
-        """Return an ArviZ DataTree, on which ``az.summary``, ``az.loo`` and the plots work.
+        """Return an ArviZ DataTree, on which ``az.summary``, ``az.loo``, ``az.psense`` and the plots work.
 
-        Groups: posterior, prior, posterior_predictive, prior_predictive, log_likelihood, sample_stats,
-        observed_data, constant_data. Log likelihood and predictive draws are of **log loss**. Where rows
-        share shifts, the log likelihood is that of each group, so that leaving one out is leaving out
-        a group.
+        Groups: posterior, prior, posterior_predictive, prior_predictive, log_likelihood, log_prior,
+        sample_stats, observed_data, constant_data. Log likelihood and predictive draws are of **log
+        loss**; where rows share shifts, the log likelihood is that of each group, so that leaving one
+        out is leaving out a group. The log prior is that of each coordinate.
 
         Parameters
         ----------
@@ -252,27 +318,34 @@ class Posterior:
         return to_arviz(self, seed)
 
     def table(self, level: float = DEFAULT_LEVEL) -> Table:
-        """Return the table of parameters and derived quantities, as it goes into a paper."""
+        """Return the table of parameters and derived quantities, as it goes into a paper.
+
+        Those that are the prior (`contractions`) are marked so, in a column that is there only then.
+        """
         summary = self.summary(level)
         shared = [] if self.spec.effects is None else [self.spec.effects.parameter]
         declared = [*self.spec.law.parameters(), *self.spec.noise.parameters(), *shared]
+        declared = [p for p in (*declared, *DERIVED, SCALE) if p.name in summary]
+        marks = [self.mark(p.name) for p in declared]
         rows = tuple(
             (
                 (p.name, p.symbol),
                 summary[p.name],
+                *((mark,) if any(marks) else ()),
                 p.unit.replace("loss", self.runs.loss_unit),
                 p.meaning,
             )
-            for p in (*declared, *DERIVED, SCALE)
-            if p.name in summary
+            for p, mark in zip(declared, marks, strict=True)
         )
         drift = "" if self.spec.drift is None else f" and {self.spec.drift.name} drift"
         caption = (
             f"Posterior of the {self.spec.law.title} with {self.spec.noise.name} noise{drift} on log "
             f"loss, {self.counted}: median and {level:.0%} interval."
         )
-        columns = (Column("parameter"), Column(f"median and {level:.0%} interval"))
-        return Table(caption, (*columns, Column("unit"), Column("meaning")), rows)
+        if any(marks):
+            caption += ' Marked "prior": the runs hardly narrowed it.'
+        heads = ["parameter", f"median and {level:.0%} interval", *(["mark"] if any(marks) else [])]
+        return Table(caption, tuple(map(Column, (*heads, "unit", "meaning"))), rows)
 
     def text(self, level: float = DEFAULT_LEVEL) -> str:
         """Return the summary and the verdicts as text."""

@@ -197,7 +197,7 @@ def predict(
                 Problem("points", "N, D or x is given beside them", remedy="give one or the other")
             )
         given = {symbol: points.get(symbol) for symbol in posterior.spec.law.inputs}
-    where = _points(posterior, given)
+    where = checked_points(posterior, given)
     parts = []
     for i, model in enumerate(models):
         part = mean_loss(model, where, seed + i)
@@ -219,10 +219,10 @@ def predict(
     )
 
 
-def _points(
+def checked_points(
     posterior: Posterior, given: Mapping[str, ArrayLike | None]
 ) -> dict[str, NDArray[np.float64]]:
-    """The law's inputs as arrays of one shape, checked."""
+    """Return the law's inputs as arrays of one shape, checked; what `predict` is given."""
     inputs = posterior.spec.law.inputs
     unused = [s for s, v in given.items() if v is not None and s not in inputs]
     if unused:

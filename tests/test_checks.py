@@ -46,6 +46,11 @@ BAD = {
         (("x",), 1, "power"),
         ["column 'x'", "x (the one input of a law of one variable) is 2"],
     ),
+    "constant-loss": (
+        {"N": N, "D": D, "val_loss": np.full(9, 2.5)},
+        LAW,
+        ["column 'val_loss'", "the loss is 2.5 in every run", "the final loss of each run"],
+    ),
     "collinear": (
         {"N": RAMP, "D": 20 * RAMP, "loss": FALLING},
         LAW,
@@ -152,10 +157,11 @@ def test_all_failures_at_once():
         "few-points",
         "constant-N",
         "constant-D",
+        "constant-loss",
     ]
-    with pytest.raises(DesignError, match="constant-D") as refusal:
+    with pytest.raises(DesignError, match="constant-loss") as refusal:
         check(table, allow=names[:-1])
-    assert [problem.check for problem in refusal.value.problems] == ["constant-D"]
+    assert [problem.check for problem in refusal.value.problems] == ["constant-loss"]
     assert check(table, allow=names) == names
 
 

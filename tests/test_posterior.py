@@ -25,6 +25,7 @@ from bayescale.laws import LAWS
 from bayescale.model import model_spec
 from bayescale.noise import NOISES
 from bayescale.priors import Beta, LogNormal, ShiftedGamma
+from bayescale.storage import FORMAT
 from conftest import simulate, synthetic_posterior
 
 LABELS = ["a,b", 'ü "日本語" ✓', "", "two\nlines", "back\\slash \\x41", "nul\0inside", "half\udc80"]
@@ -358,7 +359,10 @@ def test_places_that_cannot_be_written(synthetic, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda h: h | {"format": 99}, "format is 99 and this version reads up to 3. Update"),
+        (
+            lambda h: h | {"format": 99},
+            f"format is 99 and this version reads up to {FORMAT}. Update",
+        ),
         (lambda h: h | {"format": 2}, "a random walk of log loss, which this version has not"),
         (lambda h: h | {"law": "mystery"}, "law 'mystery', which is not one of the package's"),
         (lambda h: h | {"law": "antigravity:Law"}, "a file does not decide what code is loaded"),
@@ -414,6 +418,7 @@ def test_groups_and_dimensions(fit, tree):
         "posterior_predictive",
         "prior_predictive",
         "log_likelihood",
+        "log_prior",
         "sample_stats",
         "observed_data",
         "constant_data",

@@ -19,6 +19,7 @@ from bayescale.cli import (
     demo,
     describe,
     fit,
+    identify,
     influence,
     laws,
     outliers,
@@ -39,8 +40,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, backtest, calibrate, sweep, bootstrap, influence, outliers,
-    simulate, laws,
+    demo, describe, fit, predict, allocate, identify, outliers, backtest, calibrate, sweep, bootstrap,
+    influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.NAME, epilog=command.EXAMPLE)(command.run)

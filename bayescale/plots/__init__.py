@@ -5,6 +5,7 @@ from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.gallery import (
     save_backtest_plot,
     save_calibration_plot,
+    save_identifiability_plot,
     save_outliers_plot,
     save_plots,
 )
@@ -12,6 +13,7 @@ from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.outlying_runs import plot_outliers
 from bayescale.plots.prior_and_posterior import plot_prior_posterior
+from bayescale.plots.prior_shares import plot_identifiability
 from bayescale.plots.rank_distributions import plot_calibration
 from bayescale.plots.runs_and_fit import plot_runs
 
@@ -19,6 +21,7 @@ __all__ = [
     "plot_allocation",
     "plot_backtest",
     "plot_calibration",
+    "plot_identifiability",
     "plot_loss",
     "plot_outliers",
     "plot_prior_posterior",
@@ -26,6 +29,7 @@ __all__ = [
     "plot_runs",
     "save_backtest_plot",
     "save_calibration_plot",
+    "save_identifiability_plot",
     "save_outliers_plot",
     "save_plots",
 ]

@@ -13,6 +13,7 @@ from bayescale.backtesting import Backtest
 from bayescale.cache import write_atomically
 from bayescale.calibration import Calibration
 from bayescale.errors import InputError, Problem
+from bayescale.identifiability import Identifiability
 from bayescale.intervals import DEFAULT_LEVEL
 from bayescale.outlying import Outliers
 from bayescale.plots.backtest_outcomes import plot_backtest
@@ -21,6 +22,7 @@ from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.outlying_runs import plot_outliers
 from bayescale.plots.prior_and_posterior import plot_prior_posterior
+from bayescale.plots.prior_shares import plot_identifiability
 from bayescale.plots.rank_distributions import plot_calibration
 from bayescale.plots.runs_and_fit import plot_runs
 from bayescale.plots.style import house_style
@@ -70,6 +72,11 @@ def save_outliers_plot(result: Outliers, folder: str | Path) -> list[Path]:
 def save_calibration_plot(result: Calibration, folder: str | Path) -> list[Path]:
     """Write the figure of a calibration as PNG and PDF into a folder, and return the paths."""
     return _write("calibration", lambda: plot_calibration(result), _made(folder))
+
+
+def save_identifiability_plot(result: Identifiability, folder: str | Path) -> list[Path]:
+    """Write the figure of what the runs inform as PNG and PDF into a folder, and return the paths."""
+    return _write("identifiability", lambda: plot_identifiability(result), _made(folder))
 
 
 def _made(folder: str | Path) -> Path:

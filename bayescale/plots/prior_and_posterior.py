@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.diagnostics import width_share
+from bayescale.contraction import MASSES, Contraction
 from bayescale.parameters import Coordinate
 from bayescale.plots.style import BLUE, GREY, house_style, new_axes
 from bayescale.posterior import Posterior
@@ -78,7 +78,7 @@ def _panel(
         if np.log10(high / low) < 2.2:
             ax.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=6))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    share = width_share(draws, coordinate.prior, reference)
+    share = Contraction.of(draws, coordinate.prior.quantile(MASSES, reference)).ratio
     ax.set_title(f"${coordinate.symbol}$", loc="left")
     ax.set_title(f"{100 * share:.2g}% of the prior", loc="right", fontsize=7.5, color=BLUE)
     ax.set_ylim(0, 1.08)

@@ -20,6 +20,7 @@ CHECKS = {
     "constant-C": "every run has the same C",
     "constant-U": "every run has the same U",
     "constant-x": "every run has the same x",
+    "constant-loss": "every run has the same loss",
     "collinear": "D is proportional to a power of N",
     "duplicate-rows": "rows that are the same in every input and in the loss",
     "several-rows-per-run": "several rows of one training run",
@@ -76,6 +77,7 @@ def check_design(
         *_groups(runs, effects),
         *_few_points(runs, inputs, n_parameters, law),
         *_constant(runs, inputs, law),
+        *_constant_loss(runs),
         *_collinear(runs, inputs),
     ]
     refused = [problem for problem in found if problem.check not in allow]
@@ -206,6 +208,20 @@ def _constant(runs: Runs, inputs: Sequence[str], law: str) -> list[Problem]:
             )
         )
     return problems
+
+
+def _constant_loss(runs: Runs) -> list[Problem]:
+    if len(runs) < 2 or np.ptp(runs.loss) > 0:
+        return []
+    return [
+        Problem(
+            f"{runs.source}, column {runs.columns.get('loss', 'loss')!r}",
+            f"the loss is {runs.loss[0]:g} in every run",
+            "nothing shows how it falls with scale, nor how it scatters",
+            "check that this column holds the final loss of each run",
+            "constant-loss",
+        )
+    ]
 
 
 def log_correlation(runs: Runs) -> float | None:
