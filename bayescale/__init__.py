@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from bayescale import datasets, drift, laws, plots, priors, units
     from bayescale.allocation import Allocation, allocate
     from bayescale.backtesting import Backtest, backtest
+    from bayescale.comparison import Comparison, compare
     from bayescale.diagnostics import Diagnostics, Verdict
     from bayescale.errors import BayescaleError, DesignError, FailedFitError, InputError
     from bayescale.estimation import PointEstimate, point_estimate
     from bayescale.fitting import fit
     from bayescale.intervals import Interval
     from bayescale.leaving_out import Influence, influence
+    from bayescale.mixture import Mixture
     from bayescale.posterior import Posterior
     from bayescale.prediction import Prediction, predict
     from bayescale.resampling import Bootstrap, bootstrap
@@ -32,6 +34,7 @@ _HOMES = {
     "Backtest": "backtesting",
     "BayescaleError": "errors",
     "Bootstrap": "resampling",
+    "Comparison": "comparison",
     "DesignError": "errors",
     "Diagnostics": "diagnostics",
     "FailedFitError": "errors",
@@ -39,6 +42,7 @@ _HOMES = {
     "InputError": "errors",
     "Interval": "intervals",
     "ManyFits": "sweep.many",
+    "Mixture": "mixture",
     "PointEstimate": "estimation",
     "Posterior": "posterior",
     "Prediction": "prediction",
@@ -48,6 +52,7 @@ _HOMES = {
     "allocate": "allocation",
     "backtest": "backtesting",
     "bootstrap": "resampling",
+    "compare": "comparison",
     "fit": "fitting",
     "fit_many": "sweep.many",
     "influence": "leaving_out",
@@ -63,6 +68,7 @@ __all__ = [
     "Backtest",
     "BayescaleError",
     "Bootstrap",
+    "Comparison",
     "DesignError",
     "Diagnostics",
     "FailedFitError",
@@ -70,6 +76,7 @@ __all__ = [
     "InputError",
     "Interval",
     "ManyFits",
+    "Mixture",
     "PointEstimate",
     "Posterior",
     "Prediction",
@@ -79,6 +86,7 @@ __all__ = [
     "allocate",
     "backtest",
     "bootstrap",
+    "compare",
     "datasets",
     "drift",
     "fit",

@@ -49,6 +49,7 @@ def fit(
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
     drift: str | DampedTrend | None = FORECASTS,
+    wider: bool = True,
     allow: Collection[str] = (),
     seed: int = 0,
     chains: int = 4,
@@ -84,6 +85,9 @@ def fit(
         the first forecast is asked for (`Posterior.forecasters`). ``"damped-trend"``, or a
         `bayescale.drift.DampedTrend` of your own: parameters allow for the drift too. ``"none"`` or
         None: the law is right, everywhere.
+    wider
+        With ``drift="forecasts"``: half of the forecasts come from a law that contains this one, if
+        there is one; without, all come from this law and its drift.
     allow
         Names of design checks to lift; recorded in the result.
     seed
@@ -121,7 +125,7 @@ def fit(
     posterior = _sampled(spec, runs, data, lifted, sampler, chains, seed, started)
     if drift != FORECASTS:
         return posterior
-    return replace(posterior, make_forecasters=partial(_forecasters, posterior, sampler))
+    return replace(posterior, make_forecasters=partial(_forecasters, posterior, sampler, wider))
 
 
 def _sampled(
@@ -171,11 +175,11 @@ def _sampled(
     )
 
 
-def _forecasters(posterior: Posterior, sampler: Sampler) -> tuple[Posterior, ...]:
+def _forecasters(posterior: Posterior, sampler: Sampler, wider: bool) -> tuple[Posterior, ...]:
     """Sample the models that forecast the same runs, each with its share of the draws.
 
     The law and the wider one, both with drift and with scatter that has a trend; the law alone if there
-    is no wider one, or if the runs are too few for that.
+    is no wider one, if it is not wanted, or if the runs are too few for that.
     """
     spec, runs, provenance = posterior.spec, posterior.runs, posterior.provenance
     noise = StudentTTrend if spec.noise is StudentT else spec.noise
@@ -187,7 +191,7 @@ def _forecasters(posterior: Posterior, sampler: Sampler) -> tuple[Posterior, ...
         return prepare(runs, law, noise, priors=priors, drift=DampedTrend(), allow=allow)
 
     models = [prepared(spec.law)]
-    if spec.law.wider is not None:
+    if wider and spec.law.wider is not None:
         with contextlib.suppress(DesignError):
             models.append(prepared(spec.law.wider))
     share = replace(sampler, draws=max(sampler.draws // len(models), LEAST_DRAWS))

@@ -95,13 +95,16 @@ class ModelSpec:
 
     def log_likelihood(self, coordinates: Mapping[str, Any], data: Data) -> Any:
         """Return the log density of the log losses, every run counted by its weight."""
+        return jnp.sum(data.weight * self.log_densities(coordinates, data))
+
+    def log_densities(self, coordinates: Mapping[str, Any], data: Data) -> Any:
+        """Return the log density of the log loss of each run, shape (size,)."""
         law, noise = self.build(coordinates, data.reference)
         residual = data.log_loss - jnp.log(law.loss(data.inputs))
         if self.drift is not None:
             increments = jnp.stack([coordinates[name] for name in self.drift.names])
             residual = residual - data.basis @ increments
-        density = noise.log_density(residual, data.relative_se, data.below)
-        return jnp.sum(data.weight * density)
+        return noise.log_density(residual, data.relative_se, data.below)
 
     def log_density(self, u: Any, data: Data) -> Any:
         """Return the log posterior density of an unbounded vector, up to a constant.

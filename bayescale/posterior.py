@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayescale.diagnostics import Diagnostics, diagnose
+from bayescale.diagnostics import Diagnostics, Verdict, diagnose
 from bayescale.drift import FORECASTS, SCALE, drift_name, log_compute
 from bayescale.errors import FailedFitError
 from bayescale.intervals import DEFAULT_LEVEL, Interval, flat, summarise
@@ -86,6 +86,26 @@ class Posterior:
         return (self,) if self.make_forecasters is None else self.make_forecasters()
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """Symbols of what the law is a law of."""
+        return self.spec.law.inputs
+
+    @property
+    def name(self) -> str:
+        """Name of the law."""
+        return self.spec.law.name
+
+    @property
+    def parts(self) -> tuple[tuple[Posterior, float], ...]:
+        """The posteriors whose parameters give answers, with their shares: this one alone."""
+        return ((self, 1.0),)
+
+    @property
+    def forecasting_parts(self) -> tuple[tuple[Posterior, float], ...]:
+        """The posteriors that forecasts come from, with their shares."""
+        return tuple((model, 1 / len(self.forecasters)) for model in self.forecasters)
+
+    @property
     def forecast_model(self) -> str:
         """The model that forecasts come from, in words."""
         laws = [model.spec.law.name for model in self.forecasters]
@@ -102,6 +122,11 @@ class Posterior:
     def diagnostics(self) -> Diagnostics:
         """Figures and verdicts on the sampling and the design."""
         return diagnose(self.spec, self.coordinates, self.stats, self.runs, self.reference)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts of `diagnostics`, worst first."""
+        return self.diagnostics.verdicts
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -196,6 +221,29 @@ class Posterior:
         draws = self.shape[0] * self.shape[1]
         known = np.broadcast_to(relative_se, (draws, np.size(below)))
         return np.asarray(noise.scatter(generator, known, np.maximum(np.ravel(below), 0.0)))
+
+    def scatter_density(
+        self, points: Mapping[str, ArrayLike], residual: ArrayLike, relative_se: ArrayLike
+    ) -> NDArray[np.float64]:
+        """Return the log density of residuals of log loss at some points, shape (draws, points).
+
+        Parameters
+        ----------
+        points
+            Symbol to values, each of shape (points,).
+        residual
+            Log losses less those of the mean, shape (draws, points).
+        relative_se
+            Known standard errors of the log losses; broadcasts to (draws, points).
+        """
+        below = span_of(self.runs, self.inputs).below(
+            log_compute({s: points[s] for s in self.inputs})
+        )
+        noise = jax.tree.map(lambda field: field[:, None], self.flat_noise())
+        with jax.enable_x64(True):
+            return np.asarray(
+                noise.log_density(np.asarray(residual), relative_se, np.maximum(below, 0.0))
+            )
 
     def flat_law(self) -> Law:
         """Return the law with chains and draws joined into one axis."""

@@ -15,6 +15,7 @@ from bayescale.cli import (
     allocate,
     backtest,
     bootstrap,
+    compare,
     demo,
     describe,
     fit,
@@ -37,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, backtest, sweep, bootstrap, influence, simulate, laws,
+    demo, describe, fit, predict, allocate, backtest, compare, sweep, bootstrap, influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.NAME, epilog=command.EXAMPLE)(command.run)

@@ -11,10 +11,12 @@ import numpy as np
 
 from bayescale.backtesting import Backtest
 from bayescale.cache import write_atomically
+from bayescale.comparison import Comparison
 from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL
 from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
+from bayescale.plots.compared_laws import plot_comparison
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.prior_and_posterior import plot_prior_posterior
@@ -56,6 +58,11 @@ def save_plots(
 def save_backtest_plot(result: Backtest, folder: str | Path) -> list[Path]:
     """Write the figure of a backtest as PNG and PDF into a folder, and return the paths."""
     return _write("backtest", lambda: plot_backtest(result), _made(folder))
+
+
+def save_comparison_plot(result: Comparison, folder: str | Path) -> list[Path]:
+    """Write the figure of a comparison as PNG and PDF into a folder, and return the paths."""
+    return _write("comparison", lambda: plot_comparison(result), _made(folder))
 
 
 def _made(folder: str | Path) -> Path:
