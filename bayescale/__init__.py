@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bayescale.allocation import Allocation, allocate
     from bayescale.backtesting import Backtest, backtest
     from bayescale.calibration import Calibration, calibrate
+    from bayescale.comparison import Comparison, compare
     from bayescale.diagnostics import Diagnostics, Verdict
     from bayescale.errors import BayescaleError, DesignError, FailedFitError, InputError
     from bayescale.estimation import PointEstimate, point_estimate
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bayescale.identifiability import Identifiability, identify
     from bayescale.intervals import Interval
     from bayescale.leaving_out import Influence, influence
+    from bayescale.mixture import Mixture
     from bayescale.outlying import Outliers, outliers
     from bayescale.posterior import Posterior
     from bayescale.prediction import Prediction, predict
@@ -36,6 +38,7 @@ _HOMES = {
     "BayescaleError": "errors",
     "Bootstrap": "resampling",
     "Calibration": "calibration",
+    "Comparison": "comparison",
     "DesignError": "errors",
     "Diagnostics": "diagnostics",
     "FailedFitError": "errors",
@@ -45,6 +48,7 @@ _HOMES = {
     "Interval": "intervals",
     "ManyFits": "sweep.many",
     "Outliers": "outlying",
+    "Mixture": "mixture",
     "PointEstimate": "estimation",
     "Posterior": "posterior",
     "Prediction": "prediction",
@@ -55,6 +59,7 @@ _HOMES = {
     "backtest": "backtesting",
     "bootstrap": "resampling",
     "calibrate": "calibration",
+    "compare": "comparison",
     "fit": "fitting",
     "fit_many": "sweep.many",
     "identify": "identifiability",
@@ -73,6 +78,7 @@ __all__ = [
     "BayescaleError",
     "Bootstrap",
     "Calibration",
+    "Comparison",
     "DesignError",
     "Diagnostics",
     "FailedFitError",
@@ -81,6 +87,7 @@ __all__ = [
     "InputError",
     "Interval",
     "ManyFits",
+    "Mixture",
     "Outliers",
     "PointEstimate",
     "Posterior",
@@ -92,6 +99,7 @@ __all__ = [
     "backtest",
     "bootstrap",
     "calibrate",
+    "compare",
     "datasets",
     "drift",
     "fit",

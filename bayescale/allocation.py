@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.laws import ClosedFormOptimum, Law
+from bayescale.mixture import Mixture, pooled
 from bayescale.posterior import Posterior
-from bayescale.prediction import decades_beyond, positive, sound_forecasters
+from bayescale.prediction import decades_beyond, positive, shares_of, sound_forecasters
 from bayescale.tables import Column, Table, number
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class Allocation:
         ``"closed form"`` or ``"numeric"``.
     loss_unit, n_runs, law, loss_model
         Unit of the loss, number of fitted runs, name of the law, and what the loss comes from in words.
+    laws
+        Name of each law to its share of the draws of N and D.
     """
 
     C: NDArray[np.float64]
@@ -65,6 +69,7 @@ class Allocation:
     n_runs: int
     law: str
     loss_model: str
+    laws: Mapping[str, float]
 
     def __len__(self) -> int:
         return len(self.C)
@@ -76,6 +81,7 @@ class Allocation:
             "flops_per_parameter_token": self.flops_per_parameter_token,
             "method": self.method,
             "loss_model": self.loss_model,
+            "laws": dict(self.laws),
             "budgets": [
                 {
                     "C": float(budget),
@@ -111,10 +117,11 @@ class Allocation:
             )
             for i, budget in enumerate(self.C)
         )
-        loss = "" if self.loss_model == f"{self.law} law" else f", the loss by {self.loss_model}"
+        law = f"{self.law} {'law' if len(self.laws) == 1 else 'laws'}"
+        loss = "" if self.loss_model == law else f", the loss by {self.loss_model}"
         caption = (
             f"Compute-optimal allocation with C = {number(self.flops_per_parameter_token)} N D, "
-            f"{self.law} law fitted to {self.n_runs} runs{loss}: median and {self.level:.0%} interval, "
+            f"{law} fitted to {self.n_runs} runs{loss}: median and {self.level:.0%} interval, "
             "and decades beyond the runs."
         )
         return Table(caption, columns, rows)
@@ -124,7 +131,7 @@ class Allocation:
 
 
 def allocate(
-    posterior: Posterior,
+    posterior: Posterior | Mixture,
     C: ArrayLike,
     *,
     level: float = DEFAULT_LEVEL,
@@ -140,7 +147,8 @@ def allocate(
     Parameters
     ----------
     posterior
-        The fit of a law of N and D.
+        The fit of a law of N and D, or a mixture of such fits: then N and D come from every law, by
+        its weight.
     C
         Budgets in FLOPs, above 0; a number or shape (budgets,).
     level
@@ -184,17 +192,23 @@ def allocate(
     factor = posterior.runs.flops_per_parameter_token
     if flops_per_parameter_token is not None:
         factor = positive("flops_per_parameter_token", flops_per_parameter_token).item()
-    law = posterior.flat_law()
-    closed = isinstance(law, ClosedFormOptimum) and not numeric
+    parts = posterior.parts
+    laws, shares = [part.flat_law() for part, _ in parts], [share for _, share in parts]
+    forecasters = sound_forecasters(posterior, allow_failed)
+
+    def closed(law: Law) -> bool:
+        return isinstance(law, ClosedFormOptimum) and not numeric
+
     with jax.enable_x64(True):
-        N, D, _ = map(np.asarray, _optima(law, budgets, factor, closed))
+        optima = [_optima(law, budgets, factor, closed(law)) for law in laws]
         # Drift depends on compute alone: it moves the loss at the optimum, and not where that is.
         forecast = [
-            _optima(model.flat_law(), budgets, factor, closed)[2]
+            _optima(model.flat_law(), budgets, factor, closed(model.law))[2]
             * np.exp(model.drift_path({"N": budgets / factor, "D": np.ones_like(budgets)}))
-            for model in sound_forecasters(posterior, allow_failed)
+            for model, _ in forecasters
         ]
-    loss = np.concatenate(forecast)
+    N, D = (pooled([np.asarray(best[i]) for best in optima], shares) for i in (0, 1))
+    loss = pooled([np.asarray(there) for there in forecast], [share for _, share in forecasters])
     draws = {"N": N, "D": D, "tokens_per_parameter": D / N, "loss": loss}
     points = {"N": np.median(N, axis=0), "D": np.median(D, axis=0)}
     return Allocation(
@@ -207,16 +221,22 @@ def allocate(
         decades_beyond=decades_beyond(posterior.runs, points),
         draws=draws,
         flops_per_parameter_token=float(factor),
-        method="closed form" if closed else "numeric",
+        method="closed form" if all(map(closed, laws)) else "numeric",
         loss_unit=posterior.runs.loss_unit,
         n_runs=len(posterior.runs),
-        law=posterior.spec.law.name,
+        law=posterior.name,
         loss_model=posterior.forecast_model,
+        laws=shares_of(parts),
     )
 
 
-def _require_optimum(posterior: Posterior, allow_failed: bool) -> None:
+def _require_optimum(posterior: Posterior | Mixture, allow_failed: bool) -> None:
     posterior.require_sound(allow_failed)
+    for part, _ in posterior.parts:
+        _require_law_of_two(part, allow_failed)
+
+
+def _require_law_of_two(posterior: Posterior, allow_failed: bool) -> None:
     law = posterior.spec.law
     if set(law.inputs) != {"N", "D"}:
         raise InputError(

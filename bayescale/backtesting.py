@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bayescale.diagnostics import Verdict
 from bayescale.drift import FORECASTS, DampedTrend, drift_name, log_compute
@@ -17,7 +17,7 @@ from bayescale.fitting import fit, prepare, runs_for
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.laws import Law, get_law
 from bayescale.noise import Noise
-from bayescale.prediction import Prediction, predict
+from bayescale.prediction import Prediction, log_predictive_density, positive, predict
 from bayescale.priors import Prior
 from bayescale.runs import Runs
 from bayescale.tables import Column, Table, number
@@ -48,6 +48,8 @@ class Origin:
         The forecasts, in the order of `forecast`; None if there are none.
     loss
         What was observed, likewise.
+    log_density
+        Log predictive density of each observed log loss, likewise.
     """
 
     fitted: NDArray[np.intp]
@@ -56,6 +58,7 @@ class Origin:
     reason: str
     prediction: Prediction | None
     loss: Floats
+    log_density: Floats = field(default_factory=lambda: np.zeros(0))
 
     @property
     def intervals(self) -> tuple[Interval, ...]:
@@ -87,6 +90,16 @@ class Origin:
         observed = np.log(self.loss)
         outside = np.maximum(lower - observed, 0) + np.maximum(observed - upper, 0)
         return upper - lower + 2 / (1 - self.prediction.level) * outside
+
+    @property
+    def crps(self) -> Floats:
+        """Continuous ranked probability score of each forecast of log loss."""
+        if self.prediction is None:
+            return np.zeros(0)
+        draws, observed = np.sort(np.log(self.prediction.draws), axis=0), np.log(self.loss)
+        count = len(draws)
+        spread = (2 * np.arange(1, count + 1) - 1 - count) @ draws / count**2
+        return np.abs(draws - observed).mean(axis=0) - spread
 
     @property
     def pit(self) -> Floats:
@@ -138,6 +151,16 @@ class Backtest:
         """Mean interval score of all forecasts, on log loss; NaN if there are none."""
         return _mean(self._all("interval_score"))
 
+    @property
+    def crps(self) -> float:
+        """Mean continuous ranked probability score of all forecasts, on log loss; NaN if there are none."""
+        return _mean(self._all("crps"))
+
+    @property
+    def log_score(self) -> float:
+        """Mean log predictive density of the observed log losses; larger is better."""
+        return _mean(self._all("log_density"))
+
     def by_distance(self) -> list[dict[str, float]]:
         """Number of forecasts, coverage and mean error by decades beyond the fitted runs."""
         inside, error, decades = map(self._all, ("inside", "error", "decades_beyond"))
@@ -181,6 +204,8 @@ class Backtest:
             "n_runs": len(self.runs),
             "coverage": self.coverage,
             "interval_score": self.interval_score,
+            "crps": self.crps,
+            "log_score": self.log_score,
             "origins": [
                 {
                     "n_fitted": len(origin.fitted),
@@ -191,6 +216,8 @@ class Backtest:
                     "coverage": _mean(origin.inside),
                     "error": _mean(origin.error),
                     "interval_score": _mean(origin.interval_score),
+                    "crps": _mean(origin.crps),
+                    "log_score": _mean(origin.log_density),
                     "decades_beyond": float(np.max(origin.decades_beyond, initial=0.0)),
                 }
                 for origin in self.origins
@@ -221,6 +248,7 @@ class Backtest:
                         "upper": interval.upper,
                         "inside": bool(origin.inside[i]),
                         "pit": float(origin.pit[i]),
+                        "log_density": float(origin.log_density[i]),
                         "decades_beyond": float(origin.decades_beyond[i]),
                     }
                 )
@@ -272,6 +300,8 @@ def backtest(
     priors: Mapping[str, Prior] | None = None,
     drift: str | DampedTrend | None = FORECASTS,
     effects: str | None = None,
+    wider: bool = True,
+    compute: ArrayLike | None = None,
     allow: Collection[str] = (),
     seed: int = 0,
     level: float = DEFAULT_LEVEL,
@@ -290,11 +320,14 @@ def backtest(
 
     Parameters
     ----------
-    runs, law, noise, x, priors, drift, effects, allow, seed
+    runs, law, noise, x, priors, drift, effects, wider, allow, seed
         As for `bayescale.fit`.
     fractions
         Shares of the runs that are fitted, above 0 and below 1, each the cheapest by compute. Runs of
         one budget stay together.
+    compute
+        What the runs are ordered by, above 0, shape (runs,); by default C for a law of N and D, else
+        the product of the law's inputs.
     level
         Mass of the intervals, between 0 and 1.
     progress
@@ -314,7 +347,8 @@ def backtest(
     ----------
     Rolling-origin evaluation: Tashman 2000, Out-of-sample tests of forecasting accuracy,
     International Journal of Forecasting 16, 437-450. Interval score: Gneiting and Raftery 2007,
-    Strictly proper scoring rules, prediction, and estimation, JASA 102, 359-378, equation 43.
+    Strictly proper scoring rules, prediction, and estimation, JASA 102, 359-378, equation 43; log
+    score and CRPS, sections 4.1 and 4.2.
 
     Examples
     --------
@@ -328,10 +362,13 @@ def backtest(
     law_class = get_law(law)
     inputs = law_class.inputs
     table = runs_for(runs, law_class, x)
-    two = {"N", "D"} <= set(inputs)
-    logs = np.log10(table.C) if two else log_compute({s: table[s] for s in inputs})
-    order = np.argsort(logs, kind="stable")
-    cuts = _cuts(logs[order], fractions)
+    logs = log_size(table, inputs) if compute is None else np.log10(positive("compute", compute))
+    if logs.shape != table.loss.shape:
+        raise InputError(
+            Problem("compute", f"it has {logs.size} values for {len(table)} runs",
+                    remedy="give one for each run")
+        )  # fmt: skip
+    order, cuts = rolling_origins(logs, fractions)
     options: Any = {"priors": priors, "drift": drift, "effects": effects, "allow": allow}
     spec, *_ = prepare(table, law, noise, **options)
 
@@ -339,15 +376,18 @@ def backtest(
         fitted, others = order[:cut], order[cut:]
         try:
             cheapest = table.take(np.sort(fitted))
-            posterior = fit(cheapest, law, noise, **options, seed=seed)
+            posterior = fit(cheapest, law, noise, **options, wider=wider, seed=seed)
             points = {symbol: table[symbol][others] for symbol in inputs}
             prediction = predict(posterior, points=points, level=level, seed=seed)
+            log_density = log_predictive_density(
+                posterior, points, table.loss[others], table.relative_se[others], seed
+            )
         except (FailedFitError, DesignError) as error:
             status = "failed" if isinstance(error, FailedFitError) else "rejected"
             return Origin(fitted, others, status, " ".join(str(error).split()), None, np.zeros(0))
         verdict = posterior.diagnostics.verdict
         codes = ", ".join(v.code for v in posterior.diagnostics.verdicts)
-        return Origin(fitted, others, verdict, codes, prediction, table.loss[others])
+        return Origin(fitted, others, verdict, codes, prediction, table.loss[others], log_density)
 
     origins = []
     for done, cut in enumerate(cuts):
@@ -367,8 +407,27 @@ def backtest(
     )
 
 
-def _cuts(logs: Floats, fractions: Sequence[float]) -> list[int]:
-    """How many of the cheapest runs are fitted: the gap between budgets that is nearest to each share."""
+def log_size(runs: Runs, inputs: Collection[str]) -> Floats:
+    """Return log10 of what runs are ordered by: C for inputs N and D, else the inputs' product."""
+    if {"N", "D"} <= set(inputs):
+        return np.log10(runs.C)
+    return log_compute({symbol: runs[symbol] for symbol in inputs})
+
+
+def rolling_origins(
+    log_sizes: Floats, fractions: Sequence[float] = FRACTIONS
+) -> tuple[NDArray[np.intp], list[int]]:
+    """Return the runs' order by size, and how many of the first are fitted at each origin.
+
+    The gaps between budgets that are nearest to each share.
+
+    Raises
+    ------
+    InputError
+        A fraction outside 0 and 1, or all runs have one compute budget.
+    """
+    order = np.argsort(log_sizes, kind="stable")
+    logs = log_sizes[order]
     shares = np.atleast_1d(np.asarray(fractions, dtype=np.float64))
     if not len(shares) or not np.all((shares > 0) & (shares < 1)):
         raise InputError(
@@ -384,7 +443,7 @@ def _cuts(logs: Floats, fractions: Sequence[float]) -> list[int]:
                     "add runs of another budget")
         )  # fmt: skip
     wanted = np.round(shares * len(logs))
-    return sorted({int(gaps[np.argmin(np.abs(gaps - k))]) for k in wanted})
+    return order, sorted({int(gaps[np.argmin(np.abs(gaps - k))]) for k in wanted})
 
 
 def _mean(values: Any) -> float:

@@ -51,6 +51,7 @@ def fit(
     priors: Mapping[str, Prior] | None = None,
     drift: str | DampedTrend | None = FORECASTS,
     effects: str | None = None,
+    wider: bool = True,
     allow: Collection[str] = (),
     seed: int = 0,
     chains: int = 4,
@@ -91,6 +92,9 @@ def fit(
         A label (``run_id``, ``group``, ``seed``) or input (``N``, ``D``, ``C``) whose rows share a
         shift of log loss, of scale omega: checkpoints of one run, runs of one size. Scatter of new
         runs contains it. See `bayescale.effects.Effects`; not with Laplace noise.
+    wider
+        With ``drift="forecasts"``: half of the forecasts come from a law that contains this one, if
+        there is one; without, all come from this law and its drift.
     allow
         Names of design checks to lift; recorded in the result.
     seed
@@ -128,7 +132,7 @@ def fit(
     posterior = _sampled(spec, runs, data, lifted, sampler, chains, seed, started)
     if drift != FORECASTS:
         return posterior
-    return replace(posterior, make_forecasters=partial(_forecasters, posterior, sampler))
+    return replace(posterior, make_forecasters=partial(_forecasters, posterior, sampler, wider))
 
 
 def _sampled(
@@ -178,11 +182,11 @@ def _sampled(
     )
 
 
-def _forecasters(posterior: Posterior, sampler: Sampler) -> tuple[Posterior, ...]:
+def _forecasters(posterior: Posterior, sampler: Sampler, wider: bool) -> tuple[Posterior, ...]:
     """Sample the models that forecast the same runs, each with its share of the draws.
 
     The law and the wider one, both with drift and with scatter that has a trend; the law alone if there
-    is no wider one, or if the runs are too few for that.
+    is no wider one, if it is not wanted, or if the runs are too few for that.
     """
     spec, runs, provenance = posterior.spec, posterior.runs, posterior.provenance
     noise = StudentTTrend if spec.noise is StudentT else spec.noise
@@ -194,7 +198,7 @@ def _forecasters(posterior: Posterior, sampler: Sampler) -> tuple[Posterior, ...
         return prepare(runs, law, noise, priors=priors, drift=DampedTrend(), **options)
 
     models = [prepared(spec.law)]
-    if spec.law.wider is not None:
+    if wider and spec.law.wider is not None:
         with contextlib.suppress(DesignError):
             models.append(prepared(spec.law.wider))
     share = replace(sampler, draws=max(sampler.draws // len(models), LEAST_DRAWS))

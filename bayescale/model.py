@@ -102,20 +102,26 @@ class ModelSpec:
 
     def log_likelihood(self, coordinates: Mapping[str, Any], data: Data) -> Any:
         """Return the log density of the log losses, every run counted by its weight."""
+        if self.effects is None:
+            return jnp.sum(data.weight * self.log_densities(coordinates, data))
+        noise, residual = self._residuals(coordinates, data)
+        omega = coordinates[self.effects.coordinate.name]
+        known = (data.relative_se, data.below, data.weight, data.group[:, 0])
+        return jnp.sum(self.effects.log_densities(noise, omega, residual, *known))
+
+    def log_densities(self, coordinates: Mapping[str, Any], data: Data) -> Any:
+        """Return the log density of the log loss of each run, shape (size,); shifts of effects left out."""
+        noise, residual = self._residuals(coordinates, data)
+        return noise.log_density(residual, data.relative_se, data.below)
+
+    def _residuals(self, coordinates: Mapping[str, Any], data: Data) -> tuple[Noise, Any]:
+        """The noise, and what it has to explain: log losses less those of the law and its drift."""
         law, noise = self.build(coordinates, data.reference)
         residual = data.log_loss - jnp.log(law.loss(data.inputs))
         if self.drift is not None:
             increments = jnp.stack([coordinates[name] for name in self.drift.names])
             residual = residual - data.basis @ increments
-        if self.effects is None:
-            density = noise.log_density(residual, data.relative_se, data.below)
-            return jnp.sum(data.weight * density)
-        return jnp.sum(
-            self.effects.log_densities(
-                noise, coordinates[self.effects.coordinate.name], residual, data.relative_se,
-                data.below, data.weight, data.group[:, 0],
-            )
-        )  # fmt: skip
+        return noise, residual
 
     def log_density(self, u: Any, data: Data) -> Any:
         """Return the log posterior density of an unbounded vector, up to a constant.

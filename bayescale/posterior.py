@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayescale.contraction import MASSES, Contraction, quantiles
-from bayescale.diagnostics import Diagnostics, diagnose
+from bayescale.diagnostics import Diagnostics, Verdict, diagnose
 from bayescale.drift import FORECASTS, SCALE, drift_name, log_compute
 from bayescale.errors import FailedFitError
 from bayescale.intervals import DEFAULT_LEVEL, Interval, flat, summarise
@@ -86,6 +86,26 @@ class Posterior:
         its own or without any (``drift="none"``).
         """
         return (self,) if self.make_forecasters is None else self.make_forecasters()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Symbols of what the law is a law of."""
+        return self.spec.law.inputs
+
+    @property
+    def name(self) -> str:
+        """Name of the law."""
+        return self.spec.law.name
+
+    @property
+    def parts(self) -> tuple[tuple[Posterior, float], ...]:
+        """The posteriors whose parameters give answers, with their shares: this one alone."""
+        return ((self, 1.0),)
+
+    @property
+    def forecasting_parts(self) -> tuple[tuple[Posterior, float], ...]:
+        """The posteriors that forecasts come from, with their shares."""
+        return tuple((model, 1 / len(self.forecasters)) for model in self.forecasters)
 
     @property
     def forecast_model(self) -> str:
@@ -170,6 +190,11 @@ class Posterior:
         if not isinstance(law, ClosedFormOptimum):
             return {}
         return {name: np.asarray(v) for name, v in law.allocation_exponents().items()}
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts of `diagnostics`, worst first."""
+        return self.diagnostics.verdicts
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -270,15 +295,40 @@ class Posterior:
         generator
             NumPy's random generator.
         """
-        inputs = self.spec.law.inputs
-        below = span_of(self.runs, inputs).below(log_compute({s: points[s] for s in inputs}))
+        noise, known, below = self._scales(points, relative_se)
+        return np.asarray(noise.scatter(generator, known, below))
+
+    def scatter_density(
+        self, points: Mapping[str, ArrayLike], residual: ArrayLike, relative_se: ArrayLike
+    ) -> NDArray[np.float64]:
+        """Return the log density of the scatter of new runs at some points, shape (draws, points).
+
+        Parameters
+        ----------
+        points
+            Symbol to values, each of shape (points,).
+        residual
+            Log losses less those of the mean, shape (draws, points).
+        relative_se
+            Known standard errors of the log losses; broadcasts to (draws, points).
+        """
+        noise, known, below = self._scales(points, relative_se)
+        with jax.enable_x64(True):
+            return np.asarray(noise.log_density(np.asarray(residual), known, below))
+
+    def _scales(
+        self, points: Mapping[str, ArrayLike], relative_se: ArrayLike
+    ) -> tuple[Noise, NDArray[np.float64], NDArray[np.float64]]:
+        """The noise of each draw, what else scatters a new run, and decades below the largest run."""
+        span = span_of(self.runs, self.inputs)
+        below = np.ravel(span.below(log_compute({s: points[s] for s in self.inputs})))
         noise = jax.tree.map(lambda field: field[:, None], self.flat_noise())
         draws = self.shape[0] * self.shape[1]
-        known = np.broadcast_to(relative_se, (draws, np.size(below)))
+        known = np.broadcast_to(np.asarray(relative_se, dtype=np.float64), (draws, len(below)))
         if self.spec.effects is not None:  # a group of one row is scattered by both scales together
             omega = flat(self.coordinates[self.spec.effects.parameter.name])
             known = np.hypot(known, omega[:, None])
-        return np.asarray(noise.scatter(generator, known, np.maximum(np.ravel(below), 0.0)))
+        return noise, known, np.maximum(below, 0.0)
 
     def flat_law(self) -> Law:
         """Return the law with chains and draws joined into one axis."""

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
 
 from bayescale.errors import InputError, Problem, shown
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
+from bayescale.mixture import Mixture, law_points, pooled
 from bayescale.posterior import Posterior
 from bayescale.runs import ROLES, Runs
 from bayescale.runs.roles import SYMBOL_TO_ROLE
@@ -46,6 +48,8 @@ class Prediction:
         Unit of the loss.
     n_runs, law, model
         Number of fitted runs, the law's name, and the model that forecasts in words.
+    laws
+        Name of each law that forecasts to its share of the draws.
     """
 
     points: Mapping[str, NDArray[np.float64]]
@@ -58,14 +62,16 @@ class Prediction:
     n_runs: int
     law: str
     model: str
+    laws: Mapping[str, float]
 
     def __len__(self) -> int:
         return len(self.intervals)
 
     def to_json(self) -> dict[str, Any]:
-        """The prediction as plain data: ``{"model", "points": [...]}``, a row for each point."""
+        """The prediction as plain data: ``{"model", "laws", "points": [...]}``, a row for each point."""
         return {
             "model": self.model,
+            "laws": dict(self.laws),
             "points": [
                 {
                     **{symbol: float(values[i]) for symbol, values in self.points.items()},
@@ -120,7 +126,7 @@ class Prediction:
 
 
 def predict(
-    posterior: Posterior,
+    posterior: Posterior | Mixture,
     N: ArrayLike | None = None,
     D: ArrayLike | None = None,
     *,
@@ -145,7 +151,7 @@ def predict(
     Parameters
     ----------
     posterior
-        The fit.
+        The fit, or a mixture of fits of several laws.
     N
         Parameters of the new runs, above 0; a number or shape (points,).
     D
@@ -196,15 +202,16 @@ def predict(
             raise InputError(
                 Problem("points", "N, D or x is given beside them", remedy="give one or the other")
             )
-        given = {symbol: points.get(symbol) for symbol in posterior.spec.law.inputs}
+        given = {symbol: points.get(symbol) for symbol in posterior.inputs}
     where = checked_points(posterior, given)
     parts = []
-    for i, model in enumerate(models):
-        part = mean_loss(model, where, seed + i)
+    for i, (model, _) in enumerate(models):
+        there = law_points(model, where)
+        part = mean_loss(model, there, seed + i)
         if kind == "run":
-            part = part * np.exp(model.scatter(where, 0.0, np.random.default_rng([seed, i])))
+            part = part * np.exp(model.scatter(there, 0.0, np.random.default_rng([seed, i])))
         parts.append(part)
-    draws = np.concatenate(parts)
+    draws = pooled(parts, [share for _, share in models])
     return Prediction(
         points=where,
         kind=kind,
@@ -214,20 +221,66 @@ def predict(
         draws=draws,
         loss_unit=posterior.runs.loss_unit,
         n_runs=len(posterior.runs),
-        law=posterior.spec.law.name,
+        law=posterior.name,
         model=posterior.forecast_model,
+        laws=shares_of(models),
     )
 
 
+def log_predictive_density(
+    posterior: Posterior | Mixture,
+    points: Mapping[str, ArrayLike],
+    loss: ArrayLike,
+    relative_se: ArrayLike = 0.0,
+    seed: int = 0,
+    allow_failed: bool = False,
+) -> NDArray[np.float64]:
+    r"""Return the log predictive density of the log losses of new runs, shape (points,).
+
+    .. math:: \ln p(\ln L_i \mid \mathrm{runs}) =
+              \ln \sum_k w_k\, \frac{1}{S} \sum_s p_k(\ln L_i \mid \theta_s, \delta_s)
+
+    Parameters
+    ----------
+    posterior
+        The fit, or a mixture.
+    points
+        Symbol to values, each of shape (points,).
+    loss
+        The losses that were observed there, shape (points,).
+    relative_se
+        Known standard errors of the log losses.
+    seed
+        Seed of the drift beyond the runs.
+    allow_failed
+        Answer even if the sampling failed.
+    """
+    parts = []
+    for i, (model, share) in enumerate(sound_forecasters(posterior, allow_failed)):
+        there = law_points(model, points)
+        residual = np.log(np.asarray(loss)) - np.log(mean_loss(model, there, seed + i))
+        density = model.scatter_density(there, residual, relative_se)
+        parts.append(logsumexp(density, axis=0) - np.log(len(density)) + np.log(share))
+    return np.asarray(logsumexp(parts, axis=0))
+
+
+def shares_of(models: tuple[tuple[Posterior, float], ...]) -> dict[str, float]:
+    """Return the share of each law by its name, from posteriors and theirs."""
+    shares: dict[str, float] = {}
+    for model, share in models:
+        shares[model.name] = shares.get(model.name, 0.0) + share
+    return shares
+
+
 def checked_points(
-    posterior: Posterior, given: Mapping[str, ArrayLike | None]
+    posterior: Posterior | Mixture, given: Mapping[str, ArrayLike | None]
 ) -> dict[str, NDArray[np.float64]]:
     """Return the law's inputs as arrays of one shape, checked; what `predict` is given."""
-    inputs = posterior.spec.law.inputs
+    inputs = posterior.inputs
     unused = [s for s, v in given.items() if v is not None and s not in inputs]
     if unused:
         raise InputError(
-            Problem(unused[0], f"the law {posterior.spec.law.name!r} has no input {unused[0]}",
+            Problem(unused[0], f"the law {posterior.name!r} has no input {unused[0]}",
                     remedy=f"give {' and '.join(_named(s) for s in inputs)}")
         )  # fmt: skip
     missing = [s for s in inputs if given.get(s) is None]
@@ -276,10 +329,18 @@ def _named(symbol: str) -> str:
     return f"{symbol} (--{SYMBOL_TO_ROLE[symbol]}, {ROLES[SYMBOL_TO_ROLE[symbol]].meaning})"
 
 
-def sound_forecasters(posterior: Posterior, allow_failed: bool = False) -> tuple[Posterior, ...]:
-    """Return the posteriors that forecasts come from; raises if the sampling of one failed."""
-    models = posterior.forecasters
-    for model in models:
+def sound_forecasters(
+    posterior: Posterior | Mixture, allow_failed: bool = False
+) -> tuple[tuple[Posterior, float], ...]:
+    """Return the posteriors that forecasts come from, with their shares.
+
+    Raises
+    ------
+    FailedFitError
+        The sampling of one failed.
+    """
+    models = posterior.forecasting_parts
+    for model, _ in models:
         model.require_sound(allow_failed)
     return models
 

@@ -1,4 +1,4 @@
-"""Save and load posteriors as netCDF: atomically, and without anything that can run code."""
+"""Save and load posteriors and mixtures as netCDF: atomically, and without anything that can run code."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from bayescale.cache import default_mode
 from bayescale.drift import DampedTrend
 from bayescale.errors import InputError, Problem
 from bayescale.laws import LAWS, Law, get_law
+from bayescale.mixture import Mixture
 from bayescale.model import model_spec
 from bayescale.noise import get_noise
 from bayescale.posterior import Posterior
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
 
 # 1 has no drift, 2 a random walk of log loss, 3 damped trends and forecasters, 4 effects
 FORMAT = 4
+MIXTURE_FORMAT = 5  # of a file that holds a mixture; older versions read none
 SAMPLE_AXES = ("chain", "draw")
 FORECASTER = "forecaster"  # groups of this name, with a number, hold other posteriors
+LAW = "law"  # likewise, for the posteriors of a mixture
 
 
-def save(posterior: Posterior, path: str | Path) -> Path:
-    """Write a posterior; see `Posterior.save`."""
+def save(posterior: Posterior | Mixture, path: str | Path) -> Path:
+    """Write a posterior or a mixture; see `Posterior.save`."""
     path = Path(path)
     if not path.parent.is_dir():
         raise InputError(
@@ -64,8 +67,8 @@ def _write(tree: xarray.DataTree, path: Path) -> None:
         raise
 
 
-def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:
-    """Read a posterior that `Posterior.save` wrote.
+def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior | Mixture:
+    """Read what `Posterior.save` or `Mixture.save` wrote.
 
     Parameters
     ----------
@@ -78,7 +81,7 @@ def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:
 
     Returns
     -------
-    Posterior
+    Posterior or Mixture
         As it was saved, draws and runs bit for bit.
 
     Raises
@@ -94,7 +97,7 @@ def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:
         )
     try:
         with xarray.open_datatree(path, engine="h5netcdf") as tree:
-            return from_tree(tree.load(), str(path), law)
+            return _read(tree.load(), str(path), law)
     except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
         raise InputError(
             Problem(str(path), f"it is not a bayescale fit that can be read ({error})",
@@ -102,16 +105,34 @@ def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:
         ) from None  # fmt: skip
 
 
-def to_tree(posterior: Posterior) -> xarray.DataTree:
+def to_tree(posterior: Posterior | Mixture) -> xarray.DataTree:
     """Return the posterior as a DataTree of arrays, its history as JSON text in the attributes."""
     import xarray
 
+    if isinstance(posterior, Posterior):
+        return xarray.DataTree.from_dict(_with_forecasters(posterior))
+    history = {
+        "format": MIXTURE_FORMAT,
+        "weights": list(posterior.weights),
+        "provenance": dict(posterior.provenance),
+    }
+    sections = {"": xarray.Dataset(attrs={"bayescale": json.dumps(history, default=_number)})}
+    for i, part in enumerate(posterior.posteriors):
+        sections |= _below(f"{LAW}_{i}", _with_forecasters(part))
+    return xarray.DataTree.from_dict(sections)
+
+
+def _with_forecasters(posterior: Posterior) -> dict[str, Any]:
     sections = _sections(posterior)
     if posterior.make_forecasters is not None:
         for i, model in enumerate(posterior.forecasters):
-            others = _sections(model)
-            sections |= {f"{FORECASTER}_{i}/{name}".rstrip("/"): others[name] for name in others}
-    return xarray.DataTree.from_dict(sections)
+            sections |= _below(f"{FORECASTER}_{i}", _sections(model))
+    return sections
+
+
+def _below(group: str, sections: dict[str, Any]) -> dict[str, Any]:
+    """The sections as parts of a group."""
+    return {f"{group}/{name}".rstrip("/"): section for name, section in sections.items()}
 
 
 def _sections(posterior: Posterior) -> dict[str, Any]:
@@ -184,6 +205,36 @@ def _class_name(law: type[Law]) -> str:
     return law.name if LAWS.get(law.name) is law else f"{law.__module__}:{law.__qualname__}"
 
 
+def _read(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -> Posterior | Mixture:
+    history = json.loads(tree.attrs["bayescale"])
+    if "weights" not in history:
+        return from_tree(tree, source, law)
+    if history["format"] > MIXTURE_FORMAT:
+        raise InputError(
+            Problem(source, f"its format is {history['format']} and this version reads up to "
+                    f"{MIXTURE_FORMAT}", remedy="update bayescale")
+        )  # fmt: skip
+    posteriors = _numbered(tree, source, LAW, None if law is None else get_law(law))
+    return Mixture(posteriors, tuple(history["weights"]), history["provenance"])
+
+
+def _numbered(
+    tree: xarray.DataTree, source: str, group: str, law: type[Law] | None
+) -> tuple[Posterior, ...]:
+    """The posteriors in the groups of a name, in order; a law from elsewhere is that of its own ones."""
+    found: list[Posterior] = []
+    while (child := tree.children.get(f"{group}_{len(found)}")) is not None:
+        saved = json.loads(child.attrs["bayescale"])["law"]
+        mine = law is not None and saved in _names(law)
+        found.append(from_tree(child, source, law if mine else None))
+    return tuple(found)
+
+
+def _names(law: type[Law]) -> tuple[str, str]:
+    """What a law may be called in a file."""
+    return law.name, f"{law.__module__}:{law.__qualname__}"
+
+
 def from_tree(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -> Posterior:
     """Return the posterior that `to_tree` made this tree from."""
     history = json.loads(tree.attrs["bayescale"])
@@ -238,12 +289,8 @@ def _forecasters(
     tree: xarray.DataTree, source: str, law: type[Law]
 ) -> Callable[[], tuple[Posterior, ...]] | None:
     """What gives the saved forecasters; a law from elsewhere may be theirs too."""
-    found = []
-    for name, child in sorted(tree.children.items()):
-        if name.startswith(FORECASTER):
-            saved = json.loads(child.attrs["bayescale"])["law"]
-            found.append(from_tree(child, source, law if saved == _class_name(law) else None))
-    return (lambda: tuple(found)) if found else None
+    found = _numbered(tree, source, FORECASTER, law)
+    return (lambda: found) if found else None
 
 
 def _drift(history: dict[str, Any]) -> DampedTrend | None:
@@ -258,7 +305,7 @@ def _arrays(node: Any) -> dict[str, np.ndarray]:
 def _trusted_law(saved: str, source: str, given: type[Law] | str | None) -> type[Law]:
     if given is not None:
         law = get_law(given)
-        if saved not in (law.name, f"{law.__module__}:{law.__qualname__}"):
+        if saved not in _names(law):
             raise InputError(Problem(source, f"it is a fit of {saved!r}, not of {law.name!r}"))
         return law
     if saved in LAWS:

@@ -205,6 +205,7 @@ def test_to_json(posterior):
         "flops_per_parameter_token": 6.0,
         "method": "closed form",
         "loss_model": "chinchilla law",
+        "laws": {"chinchilla": 1.0},
         "budgets": [
             {
                 "C": BUDGETS[i],

@@ -31,6 +31,7 @@ ORDER = [
     ("diagnostics",),
     ("inference",),
     ("posterior",),
+    ("mixture",),
     ("storage",),
     ("arviz_tree",),
     ("fitting",),
@@ -42,16 +43,17 @@ ORDER = [
     ("sweep",),
     ("backtesting",),
     ("resampling", "leaving_out", "calibration"),
+    ("comparison",),
     ("plots",),
     ("cli",),
     ("__main__",),
 ]
 RANK = {unit: rank for rank, units in enumerate(ORDER) for unit in units}
 # Methods that only pass on to a function below: they import it when they are called.
-UPWARDS = {("posterior", "storage"), ("posterior", "arviz_tree")}
+UPWARDS = {("posterior", "storage"), ("posterior", "arviz_tree"), ("mixture", "storage")}
 MAY_INFER = {
     "inference", "fitting", "estimation", "backtesting", "sweep", "resampling", "leaving_out",
-    "calibration",
+    "calibration", "comparison",
 }  # fmt: skip
 
 SOURCES = {

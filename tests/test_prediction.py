@@ -194,7 +194,8 @@ def test_decades_beyond_of_one_variable(power):
 def test_to_json(posterior):
     prediction = predict(posterior, N=N, D=D, level=0.8)
     data = prediction.to_json()
-    assert list(data) == ["model", "points"]
+    assert list(data) == ["model", "laws", "points"]
+    assert data["laws"] == {"chinchilla": 1.0}
     assert data["model"] == "chinchilla law"
     for i, point in enumerate(data["points"]):
         interval = prediction.intervals[i]

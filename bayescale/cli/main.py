@@ -16,6 +16,7 @@ from bayescale.cli import (
     backtest,
     bootstrap,
     calibrate,
+    compare,
     demo,
     describe,
     fit,
@@ -40,8 +41,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, identify, outliers, backtest, calibrate, sweep, bootstrap,
-    influence, simulate, laws,
+    demo, describe, fit, predict, allocate, identify, outliers, backtest, compare, calibrate, sweep,
+    bootstrap, influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.NAME, epilog=command.EXAMPLE)(command.run)

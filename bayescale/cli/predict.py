@@ -81,7 +81,7 @@ def run(
         posterior = load(fit, law)
         points = None
         if runs is not None:
-            points = read_points(runs, posterior.spec.law.inputs, parse_columns(columns), where)
+            points = read_points(runs, posterior.inputs, parse_columns(columns), where)
         prediction = predict(
             posterior,
             **values,

@@ -108,6 +108,7 @@ def run(
         law=law,
     )
     with progress(f"simulating {sets} sets of runs", quiet or json):
+        from bayescale.mixture import Mixture
         from bayescale.posterior import Posterior
         from bayescale.prediction import decades_beyond
         from bayescale.runs import read_points
@@ -115,6 +116,11 @@ def run(
         from bayescale.storage import load
 
         source = _law(law, published, values) if fit is None else load(fit, law)
+        if isinstance(source, Mixture):
+            raise InputError(
+                Problem(str(fit), "it is a mixture of laws", "runs are simulated from one law",
+                        "give a fit of one law")
+            )  # fmt: skip
         inputs = (source.spec.law if isinstance(source, Posterior) else source).inputs
         if points is not None:
             design = read_points(points, inputs, parse_columns(columns), where)

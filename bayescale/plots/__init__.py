@@ -2,9 +2,11 @@
 
 from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
+from bayescale.plots.compared_laws import plot_comparison
 from bayescale.plots.gallery import (
     save_backtest_plot,
     save_calibration_plot,
+    save_comparison_plot,
     save_identifiability_plot,
     save_outliers_plot,
     save_plots,
@@ -21,6 +23,7 @@ __all__ = [
     "plot_allocation",
     "plot_backtest",
     "plot_calibration",
+    "plot_comparison",
     "plot_identifiability",
     "plot_loss",
     "plot_outliers",
@@ -29,6 +32,7 @@ __all__ = [
     "plot_runs",
     "save_backtest_plot",
     "save_calibration_plot",
+    "save_comparison_plot",
     "save_identifiability_plot",
     "save_outliers_plot",
     "save_plots",

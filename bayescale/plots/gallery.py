@@ -12,12 +12,14 @@ import numpy as np
 from bayescale.backtesting import Backtest
 from bayescale.cache import write_atomically
 from bayescale.calibration import Calibration
+from bayescale.comparison import Comparison
 from bayescale.errors import InputError, Problem
 from bayescale.identifiability import Identifiability
 from bayescale.intervals import DEFAULT_LEVEL
 from bayescale.outlying import Outliers
 from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
+from bayescale.plots.compared_laws import plot_comparison
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.outlying_runs import plot_outliers
@@ -77,6 +79,11 @@ def save_calibration_plot(result: Calibration, folder: str | Path) -> list[Path]
 def save_identifiability_plot(result: Identifiability, folder: str | Path) -> list[Path]:
     """Write the figure of what the runs inform as PNG and PDF into a folder, and return the paths."""
     return _write("identifiability", lambda: plot_identifiability(result), _made(folder))
+
+
+def save_comparison_plot(result: Comparison, folder: str | Path) -> list[Path]:
+    """Write the figure of a comparison as PNG and PDF into a folder, and return the paths."""
+    return _write("comparison", lambda: plot_comparison(result), _made(folder))
 
 
 def _made(folder: str | Path) -> Path:
