@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 import bayescale
 from bayescale import DesignError, FailedFitError, InputError, Runs, identify
-from bayescale.arviz_tree import log_prior
+from bayescale.arviz_tree import log_likelihood, log_prior
 from bayescale.cli.main import app
 from bayescale.contraction import MASSES, Contraction, scale_of
 from bayescale.drift import DampedTrend
+from bayescale.effects import Effects
 from bayescale.identifiability.designs import described
 from bayescale.identifiability.remedies import AROUND, COSTS, candidate_runs, pair_sds
 from bayescale.laws import Law
@@ -545,23 +546,30 @@ def test_the_log_prior_and_the_log_likelihood_are_those_of_the_model(fit):
     np.testing.assert_allclose(prior + likelihood, tree["sample_stats"]["lp"], rtol=1e-9)
 
 
-def test_the_log_prior_of_a_drift_is_that_of_the_model(runs):
+@pytest.mark.parametrize("effects", [None, Effects("group")])
+def test_with_drift_and_effects_too(effects, runs):
     import jax
 
     drift = DampedTrend()
+    groups = np.arange(len(runs)) // 2
+    runs = Runs.read({"N": runs.N, "D": runs.D, "loss": runs.loss, "group": groups})
     posterior = synthetic_posterior(runs)
-    spec = model_spec(type(posterior.law), StudentT, drift=drift)
+    spec = model_spec(type(posterior.law), StudentT, drift=drift, effects=effects)
     draws = prior_draws(spec, posterior.reference, 4, seed=0)
-    posterior = replace(
-        posterior, spec=spec, coordinates={name: v.reshape(2, 2) for name, v in draws.items()}
-    )
-    found = sum(log_prior(posterior).values()).ravel()
-    u = spec.unconstrain(draws, posterior.reference)
+    coordinates = {name: v.reshape(2, 2) for name, v in draws.items()}
     with jax.enable_x64(True):
-        data = data_of(runs, spec.law.inputs, drift)
-        data = data._replace(weight=0 * data.weight)  # no runs: the prior alone
+        law, noise = jax.tree.map(np.asarray, spec.build(coordinates, posterior.reference))
+        data = data_of(runs, spec.law.inputs, drift, effects)
+        u = spec.unconstrain(draws, posterior.reference)
         expected = [float(spec.log_density(row, data)) for row in u]
-    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    posterior = replace(
+        posterior, law=law, noise=noise, spec=spec, coordinates=coordinates,
+        stats={"energy": np.zeros((2, 2))},
+    )  # fmt: skip
+    likelihood = log_likelihood(posterior)
+    assert likelihood.shape == (2, 2, len(runs) if effects is None else len(runs) // 2)
+    found = sum(log_prior(posterior).values()) + likelihood.sum(axis=-1)
+    np.testing.assert_allclose(found.ravel(), expected, rtol=1e-10)
 
 
 def test_sensitivities_are_arvizs(fit, informed):
