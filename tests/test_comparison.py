@@ -307,6 +307,8 @@ def test_runs_that_belong_together_are_not_left_out_alone(monkeypatch):
     assert verdict.sentence.startswith("1 point has several runs")
     with pytest.raises(InputError, match="1 point has several runs.*--leave-out"):
         compare(repeated, ["chinchilla", "coupled"], score="loo", **PLAIN)
+    with pytest.raises(InputError, match="leave_out: 1 point has several runs"):
+        compare(repeated, ["chinchilla", "coupled"], leave_out="run", **PLAIN)
     asked = []
 
     def instead(runs, law, noise, leave_out, inputs, **options):

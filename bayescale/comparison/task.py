@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bayescale.backtesting import log_size, rolling_origins
 from bayescale.comparison.compared import Floats, Score
-from bayescale.comparison.cross_validation import clusters_of, dependence
+from bayescale.comparison.cross_validation import RUN, clusters_of, dependence
 from bayescale.errors import InputError, Problem
 from bayescale.fitting import runs_for
 from bayescale.laws import LAWS, Law, get_law
@@ -127,9 +127,10 @@ def task_of(
     dependent = dependence(runs, inputs)
     if leave_out is not None:
         clusters_of(runs, leave_out, inputs)
-    elif dependent and score == "loo":
+    alone = leave_out == RUN or (leave_out is None and score == "loo")
+    if dependent and alone:
         raise InputError(
-            Problem("score", f"{dependent}, and 'loo' leaves out one run at a time",
+            Problem("leave_out" if leave_out else "score", f"{dependent}, and each is left out alone",
                     "what is left in knows what is left out",
                     "leave out together what belongs together: leave_out='run_id', 'group' or 'point' "
                     "(--leave-out)")
