@@ -10,6 +10,7 @@ from pathlib import Path
 README = Path(__file__).parents[1] / "README.md"
 ENGINE = Path(__file__).parent / "engine" / "README.md"
 FORECAST = Path(__file__).parent / "forecast" / "README.md"
+CALIBRATION = Path(__file__).parent / "calibration" / "README.md"
 SECTIONS = ("One data set of", "Batches of")  # of the engine's benchmark
 COLUMNS = ("method", "mean coverage", "splits covering 80% or more", "interval score", "CRPS")
 
@@ -54,6 +55,12 @@ def forecast() -> str:
     )
 
 
+def calibration() -> str:
+    """The first table of the benchmark of coverage, as its last run wrote it."""
+    head, _, table, *_ = last_run(CALIBRATION).split("\n\n")
+    return f"{head}\n\n{table}"
+
+
 def engine() -> str:
     """The machine and two tables of the engine's benchmark, as its last run wrote them."""
     machine, *sections = last_run(ENGINE).split("### ")
@@ -64,7 +71,13 @@ def engine() -> str:
     return "\n\n".join([machine.strip() + ".", *tables])
 
 
-BLOCKS = {"bayescale demo": demo, "laws": laws, "forecast": forecast, "engine": engine}
+BLOCKS = {
+    "bayescale demo": demo,
+    "laws": laws,
+    "forecast": forecast,
+    "calibration": calibration,
+    "engine": engine,
+}
 
 
 def renewed(text: str, name: str) -> str:

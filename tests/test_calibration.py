@@ -6,7 +6,9 @@ on the parameters alone (Modrak et al., doi 10.1214/23-BA1404). Six faults are p
 are found.
 """
 
+import importlib.util
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -228,3 +230,22 @@ def test_a_plain_laplace_approximation_is_not(replicates):
             places.append(stats.norm.cdf((replicates.truths[i] - mode) / sd))
     found = [bands.p_value(column) for column in np.array(places).T]
     assert min(found) <= FALSE_ALARM / len(found)
+
+
+@pytest.mark.nightly
+def test_intervals_cover_a_law_that_is_right(monkeypatch):
+    """Promised at 50, 80, 90 and 95%: within the exact 99.9% band of a binomial; the truth stays."""
+    folder = Path(__file__).parents[1] / "benchmarks" / "calibration"
+    monkeypatch.syspath_prepend(str(folder))
+    spec = importlib.util.spec_from_file_location("coverage_benchmark", folder / "run.py")
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    found = benchmark.own(benchmark.TRUTHS["well-specified"], 1000)
+    for name in benchmark.OWN:
+        kept = np.isfinite(found[name])
+        assert kept.sum() >= (1 - MOST_DROPPED) * len(kept)
+        for level, share in benchmark.coverage(found[name]).items():
+            low, high = stats.binom(kept.sum(), level).interval(0.999)
+            assert low <= share * kept.sum() <= high, (name, level, share)
+    clustered = benchmark.own(benchmark.TRUTHS["clustered"], 100)
+    assert benchmark.coverage(clustered["alpha"])[0.9] < 0.6  # what effects of runs are for

@@ -88,7 +88,7 @@ def calibrate(
     --------
     >>> import bayescale
     >>> posterior = bayescale.fit("byte-sweep", seed=0)
-    >>> result = bayescale.calibrate(posterior, replicates=20)
+    >>> result = bayescale.calibrate(posterior, replicates=20, method="laplace-is")
     >>> result.dropped
     0
     """

@@ -91,7 +91,7 @@ def calibrate_prior(
 
     Examples
     --------
-    >>> result = calibrate_prior("byte-sweep", replicates=20, seed=1)
+    >>> result = calibrate_prior("byte-sweep", replicates=20, method="laplace-is")
     >>> sum(result.passed.values())
     11
     """

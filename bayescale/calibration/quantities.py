@@ -83,13 +83,14 @@ def at_draw(spec: ModelSpec, u: Any, data: Data, points: Mapping[str, Any], prod
     values += [getattr(noise, p.name) for p in spec.noise.parameters()]
     values += [] if spec.drift is None else [coordinates[name] for name in spec.drift.names]
     values.append(spec.log_likelihood(coordinates, data))
-    losses = law.loss(points)
+    losses: Any = law.loss(points)
     values += [losses[i] for i in range(len(BEYOND))]
     if set(spec.law.inputs) == {"N", "D"}:
-        closed = isinstance(law, ClosedFormOptimum)
         one = jnp.ones_like(product)
-        best = law.optimum(product, one) if closed else numeric_optimum(law, product, one)
-        values.append(best[0])
+        if isinstance(law, ClosedFormOptimum):
+            values.append(law.optimum(product, one)[0])
+        else:
+            values.append(numeric_optimum(law, product, one)[0])
     return jnp.stack(values)
 
 

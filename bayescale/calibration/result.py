@@ -188,5 +188,5 @@ def _held(ranks: Floats, level: float) -> float:
     return _mean(np.abs(ranks - 0.5) < level / 2)
 
 
-def _mean(values: NDArray[np.generic]) -> float:
+def _mean(values: NDArray[Any]) -> float:
     return float(np.mean(values)) if len(values) else float("nan")
