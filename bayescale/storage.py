@@ -320,6 +320,11 @@ def _trusted_law(saved: str, source: str, given: type[Law] | str | None) -> type
 def _priors(saved: dict[str, dict[str, Any]]) -> dict[str, Prior]:
     known = {
         cls.__name__: cls
-        for cls in (prior_types.LogNormal, prior_types.Beta, prior_types.ShiftedGamma)
+        for cls in (
+            prior_types.LogNormal,
+            prior_types.Beta,
+            prior_types.ShiftedGamma,
+            prior_types.StudentT,
+        )
     }
     return {name: known[values.pop("type")](**values) for name, values in saved.items()}

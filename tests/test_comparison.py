@@ -19,10 +19,12 @@ from bayescale.comparison.cross_validation import (
     clusters_of,
     dependence,
     leave_groups_out,
+    log_predictive,
     psis_loo,
 )
 from bayescale.comparison.stacking import forecast_weights, stacking_weights
 from bayescale.fitting import prepare
+from bayescale.inference.batch import BatchFit
 from bayescale.inference.engine import draw_posterior
 from bayescale.inference.nuts import Sampler
 from bayescale.laws import Chinchilla
@@ -468,3 +470,38 @@ def test_the_command(tmp_path):
     refused = CliRunner().invoke(app, [*options[:2], "--laws", "chinchilla"])
     assert refused.exit_code != 0
     assert "two or more" in str(refused.exception)
+
+
+def test_rows_that_share_a_shift_are_foreseen_together(varied):
+    """A group that is left out is one multivariate normal outcome, given each draw."""
+    spec, _, data, _ = prepare(varied, "chinchilla", "gaussian", effects="group", allow=[])
+    held = varied.labels["group"] == "g2"
+    own = data._replace(weight=np.pad(held.astype(float), (0, len(data.weight) - len(held))))
+    generator, weights = np.random.default_rng(0), np.array([0.3, 0.7])
+    u = generator.normal(scale=0.1, size=(2, len(spec.coordinates))) - [0, 0, 0, 1, 1, 5, 4]
+    u[:, 0] += np.log(data.reference["low_loss"])
+    found = BatchFit("nuts", u, weights, np.nan, 2.0, None, 0)
+    density = 0.0
+    for weight, vector in zip(weights, u, strict=True):
+        with jax.enable_x64(True):
+            c = spec.constrain(vector, data.reference)
+            law, noise = spec.build(c, data.reference)
+            mean = np.log(law.loss({s: varied[s][held] for s in ("N", "D")}))
+        scale = float(noise.sigma) ** 2 * np.eye(held.sum()) + float(c["omega"]) ** 2
+        apart = np.log(varied.loss[held]) - np.asarray(mean)
+        density += weight * stats.multivariate_normal(np.zeros(held.sum()), scale).pdf(apart)
+    assert log_predictive(spec, found, own).sum() == pytest.approx(np.log(density), rel=1e-8)
+
+
+def test_rows_that_share_a_shift_are_left_out_together(varied, monkeypatch):
+    from bayescale.comparison import comparing
+
+    with pytest.raises(InputError, match="rows of one group share a shift"):
+        compare(varied, effects="group", leave_out="run", **PLAIN)
+    asked = []
+    monkeypatch.setattr(
+        comparing, "leave_groups_out", lambda *rest, **options: asked.append((rest[3], options))
+    )
+    found = compare(varied, ["chinchilla", "coupled"], effects="group", fractions=[0.75], **PLAIN)
+    assert [(label, options["effects"]) for label, options in asked] == [("group", "group")] * 2
+    assert found.leave_out == "group"

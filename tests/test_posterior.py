@@ -24,7 +24,7 @@ from bayescale.diagnostics import convergence
 from bayescale.laws import LAWS
 from bayescale.model import model_spec
 from bayescale.noise import NOISES
-from bayescale.priors import Beta, LogNormal, ShiftedGamma
+from bayescale.priors import Beta, LogNormal, ShiftedGamma, StudentT
 from bayescale.storage import FORMAT
 from conftest import simulate, synthetic_posterior
 
@@ -246,9 +246,11 @@ def test_runs_with_everything_come_back(tmp_path):
         "L_opt": LogNormal(1.1, 0.2, relative_to="low_loss"),
         "share_E": Beta(2, 3),
         "nu": ShiftedGamma(3.0, 0.2, shift=1.0),
+        "trend": StudentT(3.0, scale=0.2),
     }
-    spec = model_spec(LAWS["chinchilla"], NOISES["student-t"], priors)
-    posterior = replace(synthetic_posterior(labelled_runs()), spec=spec)
+    spec = model_spec(LAWS["chinchilla"], NOISES["student-t-trend"], priors)
+    posterior = synthetic_posterior(labelled_runs(), noise="student-t-trend")
+    posterior = replace(posterior, spec=spec)
     back = load(posterior.save(tmp_path / "a fit, über.nc"))
     assert_same(posterior, back)
     assert dict(back.spec.priors) == priors

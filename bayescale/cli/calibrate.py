@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bayescale.cli.fits import load_posterior
 from bayescale.cli.options import (
     AllowFailed,
     FitArgument,
@@ -57,9 +58,8 @@ def run(
     allow_failed = parse_failed(allow)
     with bar(quiet or json) as progress:
         from bayescale.calibration import calibrate
-        from bayescale.storage import load
 
-        posterior = load(fit, law)
+        posterior = load_posterior(fit, law, "one model is calibrated at a time")
         if forecaster is not None:
             models = posterior.forecasters
             if not 1 <= forecaster <= len(models):

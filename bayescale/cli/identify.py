@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bayescale.cli.fits import load_posterior
 from bayescale.cli.options import (
     AllowFailed,
     FitArgument,
@@ -61,10 +62,9 @@ def run(
     factors = parse_numbers("--flops-per-parameter-token", [flops_per_parameter_token or ""])
     with progress("comparing with the prior", quiet or json):
         from bayescale.identifiability import identify
-        from bayescale.storage import load
 
         result = identify(
-            load(fit, law),
+            load_posterior(fit, law, "each law has parameters and a prior of its own"),
             N=points.get("N"),
             D=points.get("D"),
             x=parse_numbers("--x", x),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bayescale.cli.fits import load_posterior
 from bayescale.cli.options import (
     AllowFailed,
     FitArgument,
@@ -41,11 +42,9 @@ def run(
     allow_failed = parse_failed(allow)
     with progress("reading the fit", quiet or json):
         from bayescale.outlying import outliers
-        from bayescale.storage import load
 
-        result = outliers(
-            load(fit, law), prior_probability=prior_probability, allow_failed=allow_failed
-        )
+        posterior = load_posterior(fit, law, "runs are outliers of one law")
+        result = outliers(posterior, prior_probability=prior_probability, allow_failed=allow_failed)
     if plots is not None:
         with drawing(plots, quiet or json):
             from bayescale.plots import save_outliers_plot

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from bayescale.cli.fits import load_posterior
 from bayescale.cli.options import (
     AllowFailed,
     Columns,
@@ -108,19 +109,13 @@ def run(
         law=law,
     )
     with progress(f"simulating {sets} sets of runs", quiet or json):
-        from bayescale.mixture import Mixture
         from bayescale.posterior import Posterior
         from bayescale.prediction import decades_beyond
         from bayescale.runs import read_points
         from bayescale.simulation import simulate
-        from bayescale.storage import load
 
-        source = _law(law, published, values) if fit is None else load(fit, law)
-        if isinstance(source, Mixture):
-            raise InputError(
-                Problem(str(fit), "it is a mixture of laws", "runs are simulated from one law",
-                        "give a fit of one law")
-            )  # fmt: skip
+        one = "runs are simulated from one law"
+        source = _law(law, published, values) if fit is None else load_posterior(fit, law, one)
         inputs = (source.spec.law if isinstance(source, Posterior) else source).inputs
         if points is not None:
             design = read_points(points, inputs, parse_columns(columns), where)

@@ -24,7 +24,13 @@ def report(posterior: Posterior | Mixture, decades_beyond: NDArray, quiet: bool)
             note(str(verdict))
     farthest = float(decades_beyond.max())
     if farthest > FAR:
+        drifts = any(part.spec.drift is not None for part, _ in posterior.forecasting_parts)
+        worth = (
+            f"allows for laws that fail as they did on public sets, none of which go {FAR:g} decades out"
+            if drifts
+            else "holds if the law does; it does not contain the law's own error"
+        )
         note(
             f"warn: extrapolation: the answer lies up to {farthest:.1f} decades beyond the runs. The "
-            "interval holds if the law does; it does not contain the law's own error."
+            f"interval {worth}."
         )

@@ -44,6 +44,7 @@ def compare(
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
     drift: str | DampedTrend | None = FORECASTS,
+    effects: str | None = None,
     allow: Collection[str] = (),
     seed: int = 0,
     level: float = DEFAULT_LEVEL,
@@ -65,7 +66,7 @@ def compare(
 
     Parameters
     ----------
-    runs, noise, x, priors, drift, allow, seed
+    runs, noise, x, priors, drift, effects, allow, seed
         As for `bayescale.fit`; a prior is for every law that has its coordinate.
     laws
         Names, ``"module:Class"`` or classes, two or more; by default all laws of the package whose
@@ -75,7 +76,8 @@ def compare(
     leave_out
         What is left out together in cross-validation: a label (``"run_id"``, ``"group"``, ``"seed"``),
         an input, ``"point"`` (runs with the same inputs) or ``"run"`` (each alone, fitted again).
-        By default each run alone by PSIS-LOO, unless runs share an id or a point.
+        By default each run alone by PSIS-LOO, unless runs share an id or a point; with effects, the
+        rows that share a shift.
     fractions
         As for `bayescale.backtest`.
     level
@@ -116,8 +118,8 @@ def compare(
         )
     check_level(level)
     classes = chosen_laws(laws, as_runs(runs), x)
-    beliefs = priors_of(classes, get_noise(noise), priors)
-    task = task_of(as_runs(runs), classes, score, leave_out, fractions, x)
+    beliefs = priors_of(classes, get_noise(noise), priors, effects)
+    task = task_of(as_runs(runs), classes, score, leave_out, fractions, x, effects)
     steps = len(classes) * (1 + len(task.cuts))
 
     def compared(i: int, law: type[Law]) -> ComparedLaw:
@@ -126,7 +128,8 @@ def compare(
                 progress(i * (1 + len(task.cuts)) + done, steps)
 
         shown(0)
-        options = {"x": x, "priors": beliefs[law], "drift": drift, "allow": allow, "seed": seed}
+        options = {"x": x, "priors": beliefs[law], "drift": drift, "effects": effects,
+                   "allow": allow, "seed": seed}  # fmt: skip
         return _compared(task, law, noise, options, fractions, level, lambda k, n: shown(1 + k))
 
     found = [compared(i, law) for i, law in enumerate(classes)]
@@ -143,7 +146,7 @@ def compare(
         noise=get_noise(noise).name,
         drift=drift_name(drift),
         level=level,
-        leave_out=leave_out,
+        leave_out=task.leave_out,
         dependent=task.dependent,
         runs=task.runs,
         n_held_out=task.n_held_out,

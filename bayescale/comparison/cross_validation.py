@@ -184,7 +184,7 @@ def leave_groups_out(
         for name, rows, found in zip(names, some, fits, strict=True):
             if not found.found:
                 raise FailedFitError(f"no mode was found {name}")
-            pointwise.append(float(_log_density(spec, found, _weighted(data, ~rows)).sum()))
+            pointwise.append(float(log_predictive(spec, found, _weighted(data, ~rows)).sum()))
     return Elpd(np.array(pointwise), np.nan, np.empty(0), np.nan)
 
 
@@ -201,7 +201,7 @@ def _weighted(data: Data, rows: NDArray[np.bool_]) -> Data:
     return data._replace(weight=weight)
 
 
-def _log_density(spec: ModelSpec, found: BatchFit, data: Data) -> Floats:
+def log_predictive(spec: ModelSpec, found: BatchFit, data: Data) -> Floats:
     """Log predictive densities of rows of weight 1: of each alone, or of all where rows share shifts."""
     u = np.concatenate([found.u, np.repeat(found.u[-1:], -len(found.u) % BLOCK, axis=0)])
     with jax.enable_x64(True):

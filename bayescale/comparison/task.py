@@ -11,6 +11,7 @@ from bayescale.comparison.cross_validation import RUN, clusters_of, dependence
 from bayescale.errors import InputError, Problem
 from bayescale.fitting import runs_for
 from bayescale.laws import LAWS, Law, get_law
+from bayescale.model import model_spec
 from bayescale.noise import Noise
 from bayescale.priors import Prior
 from bayescale.runs import Runs
@@ -92,10 +93,14 @@ def _has_inputs(runs: Runs, law: type[Law], x: str | None) -> bool:
 
 
 def priors_of(
-    laws: Sequence[type[Law]], noise: type[Noise], priors: Mapping[str, Prior] | None
+    laws: Sequence[type[Law]],
+    noise: type[Noise],
+    priors: Mapping[str, Prior] | None,
+    effects: str | None = None,
 ) -> dict[type[Law], dict[str, Prior]]:
     """The priors for each law, of those coordinates that it has."""
-    names = {law: {c.name for c in (*law.coordinates, *noise.coordinates)} for law in laws}
+    models = {law: model_spec(law, noise, effects=effects) for law in laws}
+    names = {law: {c.name for c in model.beliefs} for law, model in models.items()}
     unknown = [name for name in priors or {} if not any(name in known for known in names.values())]
     if unknown:
         every = sorted(set().union(*names.values()))
@@ -116,8 +121,16 @@ def task_of(
     leave_out: str | None,
     fractions: Sequence[float],
     x: str | None,
+    effects: str | None = None,
 ) -> Task:
-    """Check that these runs can compare the laws."""
+    """Check that these runs can compare the laws; rows that share a shift are left out together."""
+    if effects is not None and leave_out not in (None, effects):
+        raise InputError(
+            Problem("leave_out", f"it is {leave_out!r}, and rows of one {effects} share a shift",
+                    "what is left in would know the shift of what is left out",
+                    f"leave out by {effects!r}, or nothing")
+        )  # fmt: skip
+    leave_out = leave_out or effects
     if any(law.inputs == ("x",) for law in laws):
         one = next(law for law in laws if law.inputs == ("x",))
         runs = runs_for(runs, one, x) if _has_inputs(runs, one, x) else runs
