@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bayescale.simulation import Simulation, simulate
     from bayescale.storage import load
     from bayescale.sweep.many import ManyFits, fit_many
+    from bayescale.widening import widen
 
 _HOMES = {
     "Allocation": "allocation",
@@ -69,6 +70,7 @@ _HOMES = {
     "point_estimate": "estimation",
     "predict": "prediction",
     "simulate": "simulation",
+    "widen": "widening",
 }
 _MODULES = ("datasets", "drift", "laws", "plots", "priors", "units")
 
@@ -115,6 +117,7 @@ __all__ = [
     "priors",
     "simulate",
     "units",
+    "widen",
 ]
 
 

@@ -120,6 +120,19 @@ class Posterior:
         """``"forecasts"`` if forecasts alone have a drift; else the name of the model's, or "none"."""
         return drift_name(self.spec.drift if self.make_forecasters is None else FORECASTS)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The model as options of `bayescale.fit` and `bayescale.backtest`."""
+        spec = self.spec
+        return {
+            "law": spec.law,
+            "noise": spec.noise,
+            "priors": dict(spec.priors),
+            "drift": FORECASTS if self.make_forecasters is not None else spec.drift,
+            "effects": None if spec.effects is None else spec.effects.label,
+            "allow": self.provenance.get("allowed", ()),
+        }
+
     @cached_property
     def diagnostics(self) -> Diagnostics:
         """Figures and verdicts on the sampling and the design."""

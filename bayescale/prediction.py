@@ -50,6 +50,8 @@ class Prediction:
         Number of fitted runs, the law's name, and the model that forecasts in words.
     laws
         Name of each law that forecasts to its share of the draws.
+    widened, factors
+        Intervals as a backtest would have them, and how much wider they are; see `bayescale.widen`.
     """
 
     points: Mapping[str, NDArray[np.float64]]
@@ -63,6 +65,8 @@ class Prediction:
     law: str
     model: str
     laws: Mapping[str, float]
+    widened: tuple[Interval, ...] = ()
+    factors: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.intervals)
@@ -81,9 +85,19 @@ class Prediction:
                     "lower": interval.lower,
                     "upper": interval.upper,
                     "decades_beyond": float(self.decades_beyond[i]),
+                    **self._widened(i),
                 }
                 for i, interval in enumerate(self.intervals)
             ],
+        }
+
+    def _widened(self, i: int) -> dict[str, float]:
+        if self.factors is None:
+            return {}
+        return {
+            "widened_lower": self.widened[i].lower,
+            "widened_upper": self.widened[i].upper,
+            "factor": float(self.factors[i]),
         }
 
     def to_frame(self) -> pandas.DataFrame:
@@ -109,6 +123,7 @@ class Prediction:
             (
                 *(float(values[i]) for values in self.points.values()),
                 interval,
+                *((self.widened[i], f"{self.factors[i]:.2f}") if self.factors is not None else ()),
                 f"{self.decades_beyond[i]:.1f}",
             )
             for i, interval in enumerate(self.intervals)
@@ -118,8 +133,10 @@ class Prediction:
             f"Predicted {what} ({self.loss_unit}), {self.model} fitted to {self.n_runs} runs: median "
             f"and {self.level:.0%} interval, and decades beyond the runs."
         )
-        head = f"loss, {self.level:.0%} interval"
-        return Table(caption, (*columns, Column(head), Column("decades beyond")), rows)
+        heads = [f"loss, {self.level:.0%} interval"]
+        if self.factors is not None:
+            heads += ["widened by its backtest", "times wider"]
+        return Table(caption, (*columns, *map(Column, (*heads, "decades beyond"))), rows)
 
     def __repr__(self) -> str:
         return f"{self.table().caption}\n{self.table().text()}"

@@ -42,7 +42,7 @@ ORDER = [
     ("simulation",),
     ("sweep",),
     ("backtesting",),
-    ("resampling", "leaving_out", "calibration"),
+    ("resampling", "leaving_out", "calibration", "widening"),
     ("comparison",),
     ("plots",),
     ("cli",),

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bayescale.cli.fits import load_posterior
 from bayescale.cli.options import (
     AllowFailed,
     Columns,
@@ -22,7 +23,7 @@ from bayescale.cli.options import (
     parse_failed,
     parse_numbers,
 )
-from bayescale.cli.output import emit, emit_json, emit_table, progress
+from bayescale.cli.output import bar, emit, emit_json, emit_table, progress
 from bayescale.cli.warnings import report
 from bayescale.errors import InputError
 
@@ -58,6 +59,13 @@ def run(
     ] = Kind.run,
     level: Level = 0.9,
     seed: Annotated[int, typer.Option(help="Seed of the scatter of new runs.")] = 0,
+    backtest: Annotated[
+        bool,
+        typer.Option(
+            "--backtest",
+            help="Test the model on the fitted runs, and show intervals as wide as that asks for, too.",
+        ),
+    ] = False,
     law: LawClass = None,
     allow: AllowFailed = None,
     table: TableOption = None,
@@ -91,6 +99,16 @@ def run(
             seed=seed,
             allow_failed=allow_failed,
         )
+    if backtest:
+        test = load_posterior(fit, law, "a backtest is of one law")
+        with bar(quiet or json) as shown:
+            from bayescale.backtesting import backtest as tested
+            from bayescale.widening import widen
+
+            prediction = widen(
+                prediction,
+                tested(test.runs, **test.settings, level=level, seed=seed, progress=shown),
+            )
     if json:
         emit_json(prediction.to_json())
     elif table is not None:

@@ -26,6 +26,16 @@ def posterior(train: Runs, test: Runs, **options: str) -> np.ndarray:
     return np.log(bayescale.predict(fit, points=points, seed=SEED, allow_failed=True).draws)
 
 
+def widened(train: Runs, test: Runs) -> np.ndarray:
+    """The default, widened by its own backtest of the fitted runs."""
+    fit = bayescale.fit(train, seed=SEED)
+    prediction = bayescale.predict(fit, N=test.N, D=test.D, seed=SEED, allow_failed=True)
+    found = bayescale.widen(prediction, bayescale.backtest(fit.runs, **fit.settings, seed=SEED))
+    logs = np.log(found.draws)
+    median = np.median(logs, axis=0)
+    return median + found.factors * (logs - median)
+
+
 def mixture(train: Runs, test: Runs, *parts: Method) -> np.ndarray:
     """Half of each."""
     return np.concatenate([part(train, test) for part in parts])
@@ -101,6 +111,7 @@ def methods() -> dict[str, Method]:
 
     return {
         "default: no options": posterior,
+        "default, widened by its own backtest": widened,
         "chinchilla": plain["chinchilla"],
         "coupled": plain["coupled"],
         "half of each": half(plain),
