@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from bayescale.noise import get_noise
 from bayescale.posterior import Posterior
 from bayescale.priors import Prior
 from bayescale.runs import Runs
+from bayescale.runs.roles import nearest
 
 if TYPE_CHECKING:
     import xarray
@@ -29,17 +30,27 @@ if TYPE_CHECKING:
 FORMAT = 3  # 1 has no drift, 2 a random walk of log loss, 3 damped trends and forecasters
 SAMPLE_AXES = ("chain", "draw")
 FORECASTER = "forecaster"  # groups of this name, with a number, hold other posteriors
+GROUP, STATS = "group", "sample_stats"
+POOLED, POOLED_FORMAT = "bayescale_pooled", 1
+NEW = "new"  # the name of the group of a pooled fit that was not seen
+
+T = TypeVar("T")
 
 
 def save(posterior: Posterior, path: str | Path) -> Path:
     """Write a posterior; see `Posterior.save`."""
+    return save_tree(to_tree(posterior), path)
+
+
+def save_tree(tree: xarray.DataTree, path: str | Path) -> Path:
+    """Write a tree, the whole or nothing; raises `InputError` where it cannot be written."""
     path = Path(path)
     if not path.parent.is_dir():
         raise InputError(
             Problem(str(path), f"there is no folder {str(path.parent)!r}", remedy="make it first")
         )
     try:
-        _write(to_tree(posterior), path)
+        _write(tree, path)
     except OSError as error:
         raise InputError(
             Problem(str(path), f"it cannot be written: {error.strerror or error}",
@@ -63,8 +74,10 @@ def _write(tree: xarray.DataTree, path: Path) -> None:
         raise
 
 
-def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:
-    """Read a posterior that `Posterior.save` wrote.
+def load(
+    path: str | Path, law: type[Law] | str | None = None, group: str | None = None
+) -> Posterior:
+    """Read a posterior that `Posterior.save` wrote, or one of those that `PooledFit.save` wrote.
 
     Parameters
     ----------
@@ -74,6 +87,8 @@ def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:
     law
         The law's class, or ``"module:Class"``, if it is not one of the package's own: a file never
         decides what code is loaded.
+    group
+        Of a pooled fit, the name of the group, or ``"new"`` for one that was not seen.
 
     Returns
     -------
@@ -83,8 +98,14 @@ def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:
     Raises
     ------
     InputError
-        No such file, not a posterior, or a law that the package does not have.
+        No such file, not a posterior, a law that the package does not have, or a group that a pooled
+        fit does not have.
     """
+    return read_tree(path, lambda tree: _chosen(tree, str(path), law, group))
+
+
+def read_tree(path: str | Path, read: Callable[[xarray.DataTree], T]) -> T:
+    """Return what a function reads from a saved tree; raises `InputError` where it cannot."""
     import xarray
 
     if not Path(path).is_file():
@@ -93,7 +114,7 @@ def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:
         )
     try:
         with xarray.open_datatree(path, engine="h5netcdf") as tree:
-            return from_tree(tree.load(), str(path), law)
+            return read(tree.load())
     except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
         raise InputError(
             Problem(str(path), f"it is not a bayescale fit that can be read ({error})",
@@ -101,26 +122,107 @@ def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior:
         ) from None  # fmt: skip
 
 
+def _chosen(
+    tree: xarray.DataTree, source: str, law: type[Law] | str | None, group: str | None
+) -> Posterior:
+    pooled = POOLED in tree.attrs
+    if group is None and not pooled:
+        return from_tree(tree, source, law)
+    if not pooled:
+        raise InputError(
+            Problem(source, f"it is a fit of one set of runs, and has no group {group!r}",
+                    remedy="leave out the group")
+        )  # fmt: skip
+    names = pooled_history(tree, source)["groups"]
+    known = ", ".join(map(repr, [*names, NEW]))
+    if group is None:
+        raise InputError(
+            Problem(source, "it is a pooled fit, with a posterior for each group",
+                    remedy=f"choose one with --group (group=...): {known}")
+        )  # fmt: skip
+    if group not in (*names, NEW):
+        raise InputError(
+            Problem(source, f"it has no group {group!r}{nearest(group, [*names, NEW])}",
+                    remedy=f"groups are {known}")
+        )  # fmt: skip
+    place = len(names) if group == NEW else names.index(group)
+    return group_of(tree, place, source, law)
+
+
+def pooled_history(tree: xarray.DataTree, source: str) -> dict[str, Any]:
+    """Return what a pooled fit says of itself; raises if a later version wrote it, or if it is none."""
+    if POOLED not in tree.attrs:
+        raise InputError(
+            Problem(source, "it is a fit of one set of runs, and not a pooled one",
+                    remedy="read it with load")
+        )  # fmt: skip
+    history = json.loads(tree.attrs[POOLED])
+    if history["format"] > POOLED_FORMAT:
+        raise InputError(
+            Problem(source, f"its format is {history['format']} and this version reads up to "
+                    f"{POOLED_FORMAT}", remedy="update bayescale")
+        )  # fmt: skip
+    return history
+
+
+def groups_tree(
+    posteriors: Sequence[Posterior], history: Mapping[str, Any], others: Mapping[str, Any]
+) -> xarray.DataTree:
+    """Return the posteriors of a pooled fit as one tree, the group not seen last.
+
+    They have the sampler's statistics in common, which the first one holds.
+    """
+    import xarray
+
+    root = json.dumps({"format": POOLED_FORMAT, **history}, default=_number)
+    sections: dict[str, Any] = {"": xarray.Dataset(attrs={POOLED: root})}
+    for name, arrays in others.items():
+        sections[name] = _dataset(arrays)
+    for i, posterior in enumerate(posteriors):
+        mine = _with_forecasters(posterior)
+        for name, dataset in mine.items():
+            if i == 0 or not name.endswith(STATS):
+                sections[f"{GROUP}_{i}/{name}".rstrip("/")] = dataset
+    return xarray.DataTree.from_dict(sections)
+
+
+def group_of(
+    tree: xarray.DataTree, place: int, source: str, law: type[Law] | str | None
+) -> Posterior:
+    """Return the posterior that `groups_tree` put at this place."""
+    import xarray
+
+    first = {name: node for name, node in tree[f"{GROUP}_0"].to_dict().items() if STATS in name}
+    mine = tree[f"{GROUP}_{place}"].to_dict()
+    return from_tree(xarray.DataTree.from_dict({**first, **mine}), source, law)
+
+
 def to_tree(posterior: Posterior) -> xarray.DataTree:
     """Return the posterior as a DataTree of arrays, its history as JSON text in the attributes."""
     import xarray
 
+    return xarray.DataTree.from_dict(_with_forecasters(posterior))
+
+
+def _with_forecasters(posterior: Posterior) -> dict[str, Any]:
     sections = _sections(posterior)
     if posterior.make_forecasters is not None:
         for i, model in enumerate(posterior.forecasters):
             others = _sections(model)
             sections |= {f"{FORECASTER}_{i}/{name}".rstrip("/"): others[name] for name in others}
-    return xarray.DataTree.from_dict(sections)
+    return sections
+
+
+def _dataset(draws: Mapping[str, Any]) -> xarray.Dataset:
+    import xarray
+
+    return xarray.Dataset({name: (SAMPLE_AXES, np.asarray(v)) for name, v in draws.items()})
 
 
 def _sections(posterior: Posterior) -> dict[str, Any]:
     import xarray
 
     runs = posterior.runs
-
-    def draws(group: Any) -> xarray.Dataset:
-        return xarray.Dataset({name: (SAMPLE_AXES, np.asarray(v)) for name, v in group.items()})
-
     constant: dict[str, Any] = {symbol: ("run", values) for symbol, values in runs.inputs.items()}
     constant |= {f"label_{name}": ("run", _escaped(v)) for name, v in runs.labels.items()}
     if runs.loss_se is not None:
@@ -149,9 +251,9 @@ def _sections(posterior: Posterior) -> dict[str, Any]:
     root = xarray.Dataset(attrs={"bayescale": json.dumps(history, default=_number)})
     return {
         "": root,
-        "posterior": draws(posterior.parameters),
-        "coordinates": draws(posterior.coordinates),
-        "sample_stats": draws(posterior.stats),
+        "posterior": _dataset(posterior.parameters),
+        "coordinates": _dataset(posterior.coordinates),
+        STATS: _dataset(posterior.stats),
         "observed_data": xarray.Dataset({"loss": ("run", runs.loss)}),
         "constant_data": xarray.Dataset(constant),
     }
@@ -210,7 +312,7 @@ def from_tree(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -
         law=law_class(**{p.name: parameters[p.name] for p in law_class.parameters()}),
         noise=noise_class(**{p.name: parameters[p.name] for p in noise_class.parameters()}),
         coordinates=group["coordinates"],
-        stats=group["sample_stats"],
+        stats=group[STATS],
         spec=model_spec(law_class, noise_class, _priors(history["priors"]), _drift(history)),
         runs=runs,
         reference=history["reference"],
@@ -258,6 +360,12 @@ def _trusted_law(saved: str, source: str, given: type[Law] | str | None) -> type
 def _priors(saved: dict[str, dict[str, Any]]) -> dict[str, Prior]:
     known = {
         cls.__name__: cls
-        for cls in (prior_types.LogNormal, prior_types.Beta, prior_types.ShiftedGamma)
+        for cls in (
+            prior_types.LogNormal,
+            prior_types.Beta,
+            prior_types.ShiftedGamma,
+            prior_types.Normal,
+            prior_types.StudentT,
+        )
     }
     return {name: known[values.pop("type")](**values) for name, values in saved.items()}
