@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import solve_triangular
 from scipy.interpolate import CubicSpline
 from scipy.special import ndtr
 
@@ -254,10 +253,9 @@ class PooledSpec:
         precision = jnp.concatenate([1 / (tau * tau), increments + 1])
 
         def one(e: Any, seen: Any, information: Any) -> tuple[Any, Any]:
-            root = jnp.linalg.cholesky(seen + jnp.diag(precision))
-            half = solve_triangular(root, information + precision * mean, lower=True)
-            x = solve_triangular(root, half + e, lower=True, trans="T")
-            return x, -jnp.sum(jnp.log(jnp.diag(root)))
+            columns, diagonal = cholesky_columns(seen + jnp.diag(precision))
+            half = solve_lower(columns, diagonal, information + precision * mean)
+            return solve_upper(columns, diagonal, half + e), -jnp.sum(jnp.log(diagonal))
 
         return jax.vmap(one)(e, data.precision, data.information)
 
@@ -318,6 +316,44 @@ class PooledSpec:
         if self.model.drift is not None:
             found |= self.model.drift.prior_draws(len(u), generator)
         return {name: values.reshape(shape) for name, values in found.items()}
+
+
+def cholesky_columns(matrix: Any) -> tuple[Any, Any]:
+    """Return the columns of the Cholesky root, on the first axis, and its diagonal.
+
+    In a loop, since LAPACK's routines for such small matrices, and the derivatives of them, wait for
+    threads longer than they work, and the loop written out takes minutes to compile.
+    """
+
+    def step(rest: Any, one: Any) -> tuple[Any, tuple[Any, Any]]:
+        column = rest @ one
+        root = jnp.sqrt(column @ one)
+        column = column / root  # 0 above the diagonal, since what was there is taken away
+        return rest - column[:, None] * column, (column, root)
+
+    return jax.lax.scan(step, matrix, jnp.eye(len(matrix)))[1]
+
+
+def solve_lower(columns: Any, diagonal: Any, right: Any) -> Any:
+    """Return what the root times gives `right`."""
+
+    def step(rest: Any, there: Any) -> tuple[Any, Any]:
+        one, column, root = there
+        value = (rest @ one) / root
+        return rest - value * column, value
+
+    return jax.lax.scan(step, right, (jnp.eye(len(right)), columns, diagonal))[1]
+
+
+def solve_upper(columns: Any, diagonal: Any, right: Any) -> Any:
+    """Return what the transposed root times gives `right`."""
+
+    def step(found: Any, there: Any) -> tuple[Any, None]:
+        one, column, root, value = there
+        return found + one * (value - column @ found) / root, None
+
+    each = jnp.eye(len(right)), columns, diagonal, right
+    return jax.lax.scan(step, jnp.zeros_like(right), each, reverse=True)[0]
 
 
 def at(name: str, group: int) -> str:

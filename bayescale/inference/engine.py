@@ -27,6 +27,7 @@ from bayescale.inference.programs import key_data, programs
 from bayescale.model import Sampled
 
 STARTS = 4
+SCREENED = 16  # points of each start at most: pooled models have many coordinates
 TARGET_ACCEPT = (0.8, 0.95, 0.99)  # the next is tried while any transition diverges
 ATTEMPTS = len(TARGET_ACCEPT)
 # Where the posterior is near normal, trees of three long steps do what takes seven shorter ones; where
@@ -70,8 +71,9 @@ def search(
     size = len(spec.coordinates)
     evaluate = bound(program, _as_one_set(data))
     generator = np.random.default_rng([seed, 0])
-    mass = generator.uniform(size=(STARTS * (size + 1), size))
-    points = prior_points(spec, data.reference, mass).reshape(1, STARTS, size + 1, size)
+    count = min(size + 1, SCREENED)
+    mass = generator.uniform(size=(STARTS * count, size))
+    points = prior_points(spec, data.reference, mass).reshape(1, STARTS, count, size)
     minima = find_minima(evaluate, screen(evaluate, points))
     if not np.isfinite(minima.value).any():
         raise FailedFitError(
