@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bayescale.fitting import fit
     from bayescale.intervals import Interval
     from bayescale.leaving_out import Influence, influence
+    from bayescale.pooled import PooledFit, load_pooled
+    from bayescale.pooling import fit_pooled
     from bayescale.posterior import Posterior
     from bayescale.prediction import Prediction, predict
     from bayescale.resampling import Bootstrap, bootstrap
@@ -40,6 +42,7 @@ _HOMES = {
     "Interval": "intervals",
     "ManyFits": "sweep.many",
     "PointEstimate": "estimation",
+    "PooledFit": "pooled",
     "Posterior": "posterior",
     "Prediction": "prediction",
     "Runs": "runs",
@@ -50,8 +53,10 @@ _HOMES = {
     "bootstrap": "resampling",
     "fit": "fitting",
     "fit_many": "sweep.many",
+    "fit_pooled": "pooling",
     "influence": "leaving_out",
     "load": "storage",
+    "load_pooled": "pooled",
     "point_estimate": "estimation",
     "predict": "prediction",
     "simulate": "simulation",
@@ -71,6 +76,7 @@ __all__ = [
     "Interval",
     "ManyFits",
     "PointEstimate",
+    "PooledFit",
     "Posterior",
     "Prediction",
     "Runs",
@@ -83,9 +89,11 @@ __all__ = [
     "drift",
     "fit",
     "fit_many",
+    "fit_pooled",
     "influence",
     "laws",
     "load",
+    "load_pooled",
     "plots",
     "point_estimate",
     "predict",

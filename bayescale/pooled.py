@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bayescale.diagnostics import Diagnostics, Verdict, diagnose_draws
 from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL, Interval, summarise
@@ -123,7 +121,7 @@ class PooledFit:
         """Return the table of the groups' laws, as it goes into a paper."""
         spec = self.new_group.spec
         shown = [*spec.law.parameters(), *spec.noise.parameters()]
-        rows = []
+        rows: list[Any] = []
         for name, posterior in [*self.groups.items(), ("a new group", self.new_group)]:
             summary = posterior.summary(level)
             runs = str(len(posterior.runs)) if posterior is not self.new_group else ""

@@ -36,9 +36,10 @@ from bayescale.population import (
     GroupData,
     PooledSpec,
     at,
+    coordinates_at,
+    mean_name,
     quantile_splines,
     tau_name,
-    typical_name,
 )
 from bayescale.posterior import Posterior
 from bayescale.priors import Beta, LogNormal, Prior
@@ -133,14 +134,12 @@ def fit_pooled(
     Examples
     --------
     >>> import numpy as np
-    >>> from bayescale.laws import Chinchilla
-    >>> law = Chinchilla.from_published("besiroglu-2024")
-    >>> N, D = np.geomspace(1e8, 1e10, 16), np.geomspace(1e9, 1e12, 16)[np.r_[3:16, :3]]
-    >>> loss = np.asarray(law.loss({"N": N, "D": D}))
-    >>> table = {"N": N, "D": D, "loss": loss, "corpus": ["a"] * 10 + ["b"] * 6}
-    >>> pooled = fit_pooled(table, by="corpus", drift="none", chains=2, draws=100, warmup=100)
+    >>> C = np.geomspace(1e17, 1e21, 12)
+    >>> loss = (1.7 + 60 * C**-0.1) * np.exp(0.005 * np.sin(9 * np.arange(12)))
+    >>> table = {"C": C, "loss": loss, "corpus": ["a"] * 8 + ["b"] * 3 + ["c"]}
+    >>> pooled = fit_pooled(table, "corpus", "power", "gaussian", drift="none", seed=0)
     >>> list(pooled.groups), pooled["b"].law.alpha.shape
-    (['a', 'b'], (2, 100))
+    (['a', 'b', 'c'], (4, 1000))
     """
     started = time.perf_counter()
     sampler = checked_sampler(chains, Sampler(draws, warmup))
@@ -163,9 +162,8 @@ def fit_pooled(
         models = _forecast_models(result, groups, spread, sampler)
         result = replace(
             result,
-            groups={name: replace(p, make_forecasters=lambda name=name: models()[name])
-                    for name, p in result.groups.items()},
-            new_group=replace(result.new_group, make_forecasters=lambda: models()[NEW]),
+            groups={name: _forecasting(p, models, name) for name, p in result.groups.items()},
+            new_group=_forecasting(result.new_group, models, NEW),
         )  # fmt: skip
     options = {"priors": priors, "allow": allow, "seed": seed, "chains": chains,
                "draws": draws, "warmup": warmup}  # fmt: skip
@@ -273,14 +271,12 @@ def _levels(groups: Groups, inputs: Sequence[str], reference: Mapping[str, float
     found = []
     for name, there in away.items():
         far = np.abs(there)
-        near = far <= max(np.log(3.0), np.sort(far)[: NEAREST][-1])
+        near = far <= max(np.log(3.0), np.sort(far)[:NEAREST][-1])
         found.append(np.quantile((logs[name] - slope * there)[near], 0.1))
     return np.array(found)
 
 
-def _with_levels(
-    model: ModelSpec, groups: Groups
-) -> tuple[ModelSpec, dict[str, float]]:
+def _with_levels(model: ModelSpec, groups: Groups) -> tuple[ModelSpec, dict[str, float]]:
     """The model with its priors of loss as much wider as levels differ, and the shared reference."""
     inputs = model.law.inputs
     reference = reference_of(groups.everything, inputs)
@@ -308,6 +304,8 @@ def _sampled(
     started: float,
 ) -> PooledFit:
     """Sample one pooled model, and part its draws into groups."""
+    # What is compiled has the law's own priors: those with the groups' levels are in the splines.
+    spec = PooledSpec(model, len(groups.parts))
     model, reference = _with_levels(model, groups)
     inputs, beliefs = model.law.inputs, model.beliefs
     size = size_class(max(len(runs) for runs in groups.parts.values()))
@@ -317,17 +315,26 @@ def _sampled(
     )
     splines = quantile_splines([c.prior for c in beliefs], reference)
     data = GroupData(stacked, np.repeat(splines[None], len(groups.parts), axis=0))
-    spec = PooledSpec(model, len(groups.parts), spread)
     with jax.enable_x64(True):
-        out, sampling = draw_pooled(spec, sampler, data, chains, seed)
+        out, sampling = draw_pooled(spec, sampler, data, (spread.a, spread.b), chains, seed)
         stats, joint = with_saturation(out["stats"], sampler), out["coordinates"]
         generator = np.random.default_rng([seed, NEW_GROUP])
-        of_new = spec.new_group(out["unbounded"], splines, reference, generator)
+        priors = {c.name: c.prior for c in beliefs}
+        mean = {name: joint[mean_name(name)] for name in priors}
+        tau = {name: joint[tau_name(name)] for name in priors}
+        z = {name: generator.standard_normal(tau[name].shape) for name in priors}
+        w = {name: mean[name] + tau[name] * z[name] for name in priors}
+        typical, of_new = (coordinates_at(priors, d, splines, reference) for d in (mean, w))
+        if model.drift is not None:
+            shape = next(iter(mean.values())).shape
+            increments = model.drift.prior_draws(shape[0] * shape[1], generator)
+            of_new |= {name: values.reshape(shape) for name, values in increments.items()}
 
         def posterior(coordinates: Mapping[str, np.ndarray], runs: Runs) -> Posterior:
             law, noise = model.build(coordinates, reference)
             return Posterior(
-                *jax.tree.map(np.asarray, (law, noise)),
+                law=jax.tree.map(np.asarray, law),
+                noise=jax.tree.map(np.asarray, noise),
                 coordinates=coordinates,
                 stats=stats,
                 spec=model,
@@ -344,15 +351,13 @@ def _sampled(
     return PooledFit(
         groups=found,
         new_group=new,
-        typical={c.name: joint[typical_name(c.name)] for c in beliefs},
-        tau={c.name: joint[tau_name(c.name)] for c in beliefs},
+        typical=typical,
+        tau=tau,
         spread=spread,
     )
 
 
-def _forecast_models(
-    result: PooledFit, groups: Groups, spread: Beta, sampler: Sampler
-) -> Any:
+def _forecast_models(result: PooledFit, groups: Groups, spread: Beta, sampler: Sampler) -> Any:
     """What gives, for each group, the posteriors that its forecasts come from; sampled once."""
     spec, history = result.new_group.spec, result.new_group.provenance
     noise = forecast_noise(spec.noise)
@@ -374,9 +379,11 @@ def _forecast_models(
     return models
 
 
-def _alone(
-    runs: Runs, model: ModelSpec, drift: Any, options: Mapping[str, Any]
-) -> Posterior | str:
+def _forecasting(posterior: Posterior, models: Any, name: str) -> Posterior:
+    return replace(posterior, make_forecasters=lambda: models()[name])
+
+
+def _alone(runs: Runs, model: ModelSpec, drift: Any, options: Mapping[str, Any]) -> Posterior | str:
     """The fit of one group without the others, or why there is none."""
     try:
         return fit(runs, model.law, model.noise, drift=drift, **options)

@@ -27,7 +27,7 @@ from bayescale.laws import Law
 from bayescale.model import Data, ModelSpec
 from bayescale.noise import Noise
 from bayescale.parameters import Coordinate
-from bayescale.priors import Beta, Normal, Prior
+from bayescale.priors import Beta, Normal, Prior, softplus
 
 WIDEST, INTERVALS = 5.0, 40  # of the splines of prior quantiles, which go on as straight lines
 LEAST = 1e-12  # of 1 - tau^2, where its root has a slope
@@ -63,11 +63,30 @@ class PooledData(NamedTuple):
     precision, information
         What the runs of each group say of its own vector, as a normal likelihood: shapes (groups, p, p)
         and (groups, p). They shape the space that is sampled, and do not change the posterior.
+    seen, centre
+        The precision with which the runs of each group say its w, one coordinate by itself, and the
+        precision times w; shape (groups, coordinates). They shape the space, too.
+    spread
+        Shapes a and b of the Beta prior of every tau, shape (2,).
     """
 
     groups: GroupData
     precision: Any
     information: Any
+    seen: Any
+    centre: Any
+    spread: Any
+
+    @classmethod
+    def of(cls, groups: GroupData, precision: Any, information: Any, spread: Any) -> PooledData:
+        """Work out, from what the runs say of each vector, what they say of its w."""
+        size = groups.quantiles.shape[1]
+        covariance = np.linalg.inv(precision + np.eye(precision.shape[-1]))
+        mean = np.einsum("gij,gj->gi", covariance, information)[:, :size]
+        variance = np.diagonal(covariance, axis1=1, axis2=2)[:, :size]
+        seen = np.maximum(1 / variance - 1, 0.0)  # without the prior, whose precision is 1
+        spread = np.asarray(spread, dtype=np.float64)
+        return cls(groups, precision, information, seen, mean / variance, spread)
 
     @property
     def reference(self) -> dict[str, Any]:
@@ -170,8 +189,8 @@ class GroupSpec:
 class PooledSpec:
     r"""The model of all groups together; the interface of `ModelSpec` that is sampled.
 
-    The vector holds m and tau of each coordinate and, for each group, e: its own vector x (its w, then
-    the increments of its drift) in units of what its runs and the population say of it,
+    The vector holds the mean of w and tau of each coordinate and, for each group, e: its own vector x
+    (its w, then the increments of its drift) in units of what its runs and the population say of it,
 
     .. math:: x = P^{-1} (h + Q M) + P^{-1/2} e, \qquad P = H + Q
 
@@ -185,8 +204,6 @@ class PooledSpec:
         The model of each group.
     groups
         How many there are.
-    spread
-        Prior of tau, the same for every coordinate.
 
     References
     ----------
@@ -196,7 +213,6 @@ class PooledSpec:
 
     model: ModelSpec
     groups: int
-    spread: Beta = SPREAD
 
     @property
     def law(self) -> type[Law]:
@@ -220,12 +236,12 @@ class PooledSpec:
 
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:
-        """What is sampled: m and tau of each coordinate, then e of each group."""
+        """What is sampled: the mean and tau of each coordinate, then e of each group."""
         pooled = self.model.beliefs
         own = self.model.coordinates
         return (
-            *(Coordinate(f"m_{c.name}", Normal(), "m", f"population of {c.name}") for c in pooled),
-            *(Coordinate(f"tau_{c.name}", self.spread, r"\tau", f"spread of {c.name}")
+            *(Coordinate(f"mean_{c.name}", Normal(), "m", f"population of {c.name}") for c in pooled),
+            *(Coordinate(f"tau_{c.name}", SPREAD, r"\tau", f"spread of {c.name}")
               for c in pooled),
             *(Coordinate(at(c.name, g), Normal(), "e", f"{c.name} of a group")
               for g in range(self.groups) for c in own),
@@ -237,16 +253,22 @@ class PooledSpec:
         """Return the unbounded vectors of coordinates, on a new last axis."""
         return _unconstrained(self.coordinates, coordinates)
 
-    def population(self, u: Any) -> tuple[Any, Any, Any]:
-        """Return the mean of w in the population, tau, and the log prior density of both."""
-        size = len(self.model.beliefs)
-        m = u[:size]
-        tau, density = self.spread.from_unbounded(u[size : 2 * size], {})
-        return jnp.sqrt((1 - tau) * (1 + tau) + LEAST) * m, tau, _normal(m) + jnp.sum(density)
+    def population(self, u: Any, data: PooledData) -> tuple[Any, Any, Any]:
+        """Return the mean of w in the population, tau, and the log of what e shrinks to the mean.
 
-    def vectors(self, u: Any, data: PooledData) -> tuple[Any, Any]:
+        The mean is in units of what all groups say of it given tau, each coordinate by itself: where
+        tau is small it is pinned to the groups, where tau is large it is not.
+        """
+        size = len(self.model.beliefs)
+        e, logit = u[:size], u[size : 2 * size]
+        tau = jnp.exp(logit - softplus(logit))
+        damping = 1 + data.seen * tau * tau
+        precision = 1 / shared_variance(tau) + jnp.sum(data.seen / damping, axis=0)
+        mean = jnp.sum(data.centre / damping, axis=0) / precision + e / jnp.sqrt(precision)
+        return mean, tau, -0.5 * jnp.sum(jnp.log(precision))
+
+    def vectors(self, u: Any, mean: Any, tau: Any, data: PooledData) -> tuple[Any, Any]:
         """Return x of each group, shape (groups, p), and the log of what e shrinks to it."""
-        mean, tau, _ = self.population(u)
         e = u[2 * len(mean) :].reshape(self.groups, -1)
         increments = jnp.zeros(e.shape[1] - len(mean))
         mean = jnp.concatenate([mean, increments])
@@ -261,9 +283,12 @@ class PooledSpec:
 
     def log_density(self, u: Any, data: PooledData) -> Any:
         """Return the log posterior density of an unbounded vector, up to a constant."""
-        mean, tau, prior = self.population(u)
-        x, shrinking = self.vectors(u, data)
-        size, one = len(mean), self.one
+        mean, tau, shrunk = self.population(u, data)
+        x, shrinking = self.vectors(u, mean, tau, data)
+        size, one, logit = len(mean), self.one, u[len(mean) : 2 * len(mean)]
+        soft, sd = softplus(logit), jnp.sqrt(shared_variance(tau))
+        prior = _normal(mean / sd) - jnp.sum(jnp.log(sd)) + shrunk
+        prior = prior + jnp.sum(data.spread[0] * (logit - soft) - data.spread[1] * soft)
 
         def group(x: Any, data: GroupData) -> Any:
             own = _normal((x[:size] - mean) / tau) - jnp.sum(jnp.log(tau))
@@ -272,50 +297,47 @@ class PooledSpec:
         return prior + jnp.sum(jax.vmap(group)(x, data.groups)) + jnp.sum(shrinking)
 
     def quantities(self, u: Any, data: PooledData) -> tuple[dict[str, Any], ...]:
-        """Return, as coordinates, those of a typical group, tau, and those of every group."""
-        mean, tau, _ = self.population(u)
-        x, _ = self.vectors(u, data)
-        first = jax.tree.map(lambda array: array[0], data.groups)
-        nothing = jnp.zeros(x.shape[1] - len(mean))
-        typical = self.one.values(jnp.concatenate([mean, nothing]), first)
-        found = {typical_name(c.name): typical[c.name] for c in self.model.beliefs}
+        """Return, as coordinates, mean and tau of each w, and the coordinates of every group."""
+        mean, tau, _ = self.population(u, data)
+        x, _ = self.vectors(u, mean, tau, data)
+        found = {mean_name(c.name): mean[i] for i, c in enumerate(self.model.beliefs)}
         found |= {tau_name(c.name): tau[i] for i, c in enumerate(self.model.beliefs)}
         groups = jax.vmap(self.one.values)(x, data.groups)
         for name, values in groups.items():
             found |= {at(name, g): values[g] for g in range(self.groups)}
         return {}, {}, found
 
-    def new_group(
-        self,
-        unbounded: np.ndarray,
-        splines: np.ndarray,
-        reference: Mapping[str, float],
-        generator: np.random.Generator,
-    ) -> dict[str, np.ndarray]:
-        """Draw the coordinates of a group that was not seen, one for each draw of the population.
 
-        Parameters
-        ----------
-        unbounded
-            Vectors that were sampled, shape (chains, draws, p).
-        splines
-            Of the priors' quantiles.
-        reference
-            What the priors refer to.
-        generator
-            Where the new group's own departure from the population comes from.
-        """
-        shape, beliefs = unbounded.shape[:2], self.model.beliefs
-        mean, tau, _ = jax.vmap(self.population)(unbounded.reshape(-1, unbounded.shape[-1]))
-        w = np.asarray(mean) + np.asarray(tau) * generator.standard_normal(np.shape(mean))
-        u = np.asarray(jax.vmap(lambda w: along_splines(splines, w))(w))
-        found = {
-            c.name: np.asarray(c.prior.from_unbounded(u[:, i], reference)[0])
-            for i, c in enumerate(beliefs)
-        }
-        if self.model.drift is not None:
-            found |= self.model.drift.prior_draws(len(u), generator)
-        return {name: values.reshape(shape) for name, values in found.items()}
+def shared_variance(tau: Any) -> Any:
+    """Return the variance of the mean of w: 1 - tau^2, and a little more."""
+    return (1 - tau) * (1 + tau) + LEAST
+
+
+def coordinates_at(
+    priors: Mapping[str, Prior],
+    w: Mapping[str, np.ndarray],
+    splines: np.ndarray,
+    reference: Mapping[str, float],
+) -> dict[str, np.ndarray]:
+    """Return the coordinates at draws of w, each of their shape.
+
+    Parameters
+    ----------
+    priors
+        Coordinate to prior.
+    w
+        Coordinate to draws.
+    splines
+        Of the priors' quantiles.
+    reference
+        What the priors refer to.
+    """
+    flat = np.stack([np.ravel(w[name]) for name in priors], axis=-1)
+    u = np.asarray(jax.vmap(lambda w: along_splines(splines, w))(flat))
+    return {
+        name: np.asarray(prior.from_unbounded(u[:, i], reference)[0]).reshape(np.shape(w[name]))
+        for i, (name, prior) in enumerate(priors.items())
+    }
 
 
 def cholesky_columns(matrix: Any) -> tuple[Any, Any]:
@@ -361,9 +383,9 @@ def at(name: str, group: int) -> str:
     return f"{name}@{group}"
 
 
-def typical_name(name: str) -> str:
-    """Name of the coordinate of a typical group."""
-    return f"typical_{name}"
+def mean_name(name: str) -> str:
+    """Name of the mean of a coordinate's w in the population."""
+    return f"mean_{name}"
 
 
 def tau_name(name: str) -> str:
@@ -375,8 +397,6 @@ def _normal(w: Any) -> Any:
     return -0.5 * jnp.sum(w * w) - w.size * 0.5 * math.log(2 * math.pi)
 
 
-def _unconstrained(
-    coordinates: Sequence[Coordinate], values: Mapping[str, Any]
-) -> np.ndarray:
+def _unconstrained(coordinates: Sequence[Coordinate], values: Mapping[str, Any]) -> np.ndarray:
     columns = [c.prior.to_unbounded(values[c.name], {}) for c in coordinates]
     return np.stack(np.broadcast_arrays(*columns), axis=-1)

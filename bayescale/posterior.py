@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Draws = dict[str, np.ndarray]
 
 PRIOR_DRAWS = 4000
+FARTHEST = 50.0  # scatter of log loss: a loss beyond it would overflow
 TAU, WALK = 2, 3  # streams of random numbers beside those of the sampler and of the scatter
 
 DERIVED = (
@@ -195,7 +196,8 @@ class Posterior:
         noise = jax.tree.map(lambda field: field[:, None], self.flat_noise())
         draws = self.shape[0] * self.shape[1]
         known = np.broadcast_to(relative_se, (draws, np.size(below)))
-        return np.asarray(noise.scatter(generator, known, np.maximum(np.ravel(below), 0.0)))
+        scatter = noise.scatter(generator, known, np.maximum(np.ravel(below), 0.0))
+        return np.clip(scatter, -FARTHEST, FARTHEST)
 
     def flat_law(self) -> Law:
         """Return the law with chains and draws joined into one axis."""

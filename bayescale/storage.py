@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,8 +33,6 @@ FORECASTER = "forecaster"  # groups of this name, with a number, hold other post
 GROUP, STATS = "group", "sample_stats"
 POOLED, POOLED_FORMAT = "bayescale_pooled", 1
 NEW = "new"  # the name of the group of a pooled fit that was not seen
-
-T = TypeVar("T")
 
 
 def save(posterior: Posterior, path: str | Path) -> Path:
@@ -104,7 +102,7 @@ def load(
     return read_tree(path, lambda tree: _chosen(tree, str(path), law, group))
 
 
-def read_tree(path: str | Path, read: Callable[[xarray.DataTree], T]) -> T:
+def read_tree[T](path: str | Path, read: Callable[[xarray.DataTree], T]) -> T:
     """Return what a function reads from a saved tree; raises `InputError` where it cannot."""
     import xarray
 
@@ -192,9 +190,9 @@ def group_of(
     """Return the posterior that `groups_tree` put at this place."""
     import xarray
 
-    first = {name: node for name, node in tree[f"{GROUP}_0"].to_dict().items() if STATS in name}
-    mine = tree[f"{GROUP}_{place}"].to_dict()
-    return from_tree(xarray.DataTree.from_dict({**first, **mine}), source, law)
+    first, mine = (tree[f"{GROUP}_{i}"].to_dict(relative=True) for i in (0, place))
+    shared = {name: node for name, node in first.items() if name.endswith(STATS)}
+    return from_tree(xarray.DataTree.from_dict({**shared, **mine}), source, law)
 
 
 def to_tree(posterior: Posterior) -> xarray.DataTree:

@@ -24,13 +24,16 @@ ORDER = [
     ("parameters",),
     ("runs", "laws", "noise", "drift"),
     ("model",),
+    ("population",),
     ("datasets",),
     ("diagnostics",),
     ("inference",),
     ("posterior",),
     ("storage",),
+    ("pooled",),
     ("arviz_tree",),
     ("fitting",),
+    ("pooling",),
     ("estimation",),
     ("prediction",),
     ("allocation",),
@@ -46,7 +49,7 @@ RANK = {unit: rank for rank, units in enumerate(ORDER) for unit in units}
 # Methods that only pass on to a function below: they import it when they are called.
 UPWARDS = {("posterior", "storage"), ("posterior", "arviz_tree")}
 MAY_INFER = {
-    "inference", "fitting", "estimation", "backtesting", "sweep", "resampling", "leaving_out",
+    "inference", "fitting", "pooling", "estimation", "backtesting", "sweep", "resampling", "leaving_out",
 }  # fmt: skip
 
 SOURCES = {

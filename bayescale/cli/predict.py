@@ -12,6 +12,7 @@ from bayescale.cli.options import (
     AllowFailed,
     Columns,
     FitArgument,
+    GroupName,
     Json,
     LawClass,
     Level,
@@ -58,6 +59,7 @@ def run(
     ] = Kind.run,
     level: Level = 0.9,
     seed: Annotated[int, typer.Option(help="Seed of the scatter of new runs.")] = 0,
+    group: GroupName = None,
     law: LawClass = None,
     allow: AllowFailed = None,
     table: TableOption = None,
@@ -78,7 +80,7 @@ def run(
         from bayescale.runs import read_points
         from bayescale.storage import load
 
-        posterior = load(fit, law)
+        posterior = load(fit, law, group)
         points = None
         if runs is not None:
             points = read_points(runs, posterior.spec.law.inputs, parse_columns(columns), where)

@@ -23,7 +23,12 @@ MODES = 4  # stream of random numbers
 
 
 def draw_pooled(
-    spec: PooledSpec, sampler: Sampler, groups: GroupData, chains: int, seed: int
+    spec: PooledSpec,
+    sampler: Sampler,
+    groups: GroupData,
+    spread: tuple[float, float],
+    chains: int,
+    seed: int,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Sample the posterior of all groups and of their population; see `draw_posterior`.
 
@@ -31,14 +36,14 @@ def draw_pooled(
     vectors that are sampled depend on the population (`PooledSpec`).
     """
     sets, size = spec.groups, len(spec.model.coordinates)
-    nothing = PooledData(groups, np.zeros((sets, size, size)), np.zeros((sets, size)))
+    nothing = PooledData.of(groups, np.zeros((sets, size, size)), np.zeros((sets, size)), spread)
     # All three are compiled side by side, the longest first.
     *_, program = programs(
         sample_request(spec, sampler, nothing),
         search_request(spec, nothing),
         _request(spec.one, groups, sets),
     )
-    data = PooledData(groups, *expansion(spec.one, program, groups, sets, seed))
+    data = PooledData.of(groups, *expansion(spec.one, program, groups, sets, seed), spread)
     return draw_posterior(spec, sampler, data, chains, seed)
 
 

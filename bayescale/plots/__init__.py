@@ -2,7 +2,8 @@
 
 from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
-from bayescale.plots.gallery import save_backtest_plot, save_plots
+from bayescale.plots.gallery import save_backtest_plot, save_groups_plot, save_plots
+from bayescale.plots.groups_and_population import plot_groups
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.prior_and_posterior import plot_prior_posterior
@@ -11,10 +12,12 @@ from bayescale.plots.runs_and_fit import plot_runs
 __all__ = [
     "plot_allocation",
     "plot_backtest",
+    "plot_groups",
     "plot_loss",
     "plot_prior_posterior",
     "plot_ranks",
     "plot_runs",
     "save_backtest_plot",
+    "save_groups_plot",
     "save_plots",
 ]

@@ -15,11 +15,13 @@ from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL
 from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
+from bayescale.plots.groups_and_population import plot_groups
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.prior_and_posterior import plot_prior_posterior
 from bayescale.plots.runs_and_fit import plot_runs
 from bayescale.plots.style import house_style
+from bayescale.pooled import PooledFit
 from bayescale.posterior import Posterior
 
 FORMATS = ("png", "pdf")
@@ -56,6 +58,13 @@ def save_plots(
 def save_backtest_plot(result: Backtest, folder: str | Path) -> list[Path]:
     """Write the figure of a backtest as PNG and PDF into a folder, and return the paths."""
     return _write("backtest", lambda: plot_backtest(result), _made(folder))
+
+
+def save_groups_plot(
+    pooled: PooledFit, folder: str | Path, level: float = DEFAULT_LEVEL
+) -> list[Path]:
+    """Write the figure of a pooled fit as PNG and PDF into a folder, and return the paths."""
+    return _write("groups", lambda: plot_groups(pooled, level=level), _made(folder))
 
 
 def _made(folder: str | Path) -> Path:
