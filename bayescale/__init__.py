@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bayescale.leaving_out import Influence, influence
     from bayescale.mixture import Mixture
     from bayescale.outlying import Outliers, outliers
+    from bayescale.pooled import PooledFit, load_pooled
+    from bayescale.pooling import fit_pooled
     from bayescale.posterior import Posterior
     from bayescale.prediction import Prediction, predict
     from bayescale.resampling import Bootstrap, bootstrap
@@ -48,9 +50,10 @@ _HOMES = {
     "InputError": "errors",
     "Interval": "intervals",
     "ManyFits": "sweep.many",
-    "Outliers": "outlying",
     "Mixture": "mixture",
+    "Outliers": "outlying",
     "PointEstimate": "estimation",
+    "PooledFit": "pooled",
     "Posterior": "posterior",
     "Prediction": "prediction",
     "Runs": "runs",
@@ -63,9 +66,11 @@ _HOMES = {
     "compare": "comparison",
     "fit": "fitting",
     "fit_many": "sweep.many",
+    "fit_pooled": "pooling",
     "identify": "identifiability",
     "influence": "leaving_out",
     "load": "storage",
+    "load_pooled": "pooled",
     "outliers": "outlying",
     "point_estimate": "estimation",
     "predict": "prediction",
@@ -92,6 +97,7 @@ __all__ = [
     "Mixture",
     "Outliers",
     "PointEstimate",
+    "PooledFit",
     "Posterior",
     "Prediction",
     "Runs",
@@ -106,10 +112,12 @@ __all__ = [
     "drift",
     "fit",
     "fit_many",
+    "fit_pooled",
     "identify",
     "influence",
     "laws",
     "load",
+    "load_pooled",
     "outliers",
     "plots",
     "point_estimate",

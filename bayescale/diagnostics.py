@@ -174,6 +174,24 @@ def diagnose(
     Diagnostics
         Figures and verdicts.
     """
+    return diagnose_draws(
+        coordinates,
+        stats,
+        [
+            *_prior_dominated(spec, contractions),
+            *_undecided(directions),
+            *_boundary(coordinates),
+            *design_verdicts(spec, runs),
+        ],
+    )
+
+
+def diagnose_draws(
+    coordinates: Mapping[str, np.ndarray],
+    stats: Mapping[str, np.ndarray],
+    others: Sequence[Verdict] = (),
+) -> Diagnostics:
+    """Judge draws and sampler statistics with axes (chains, draws), and add other verdicts."""
     mixing = convergence(coordinates)
     finite = all(np.isfinite(d).all() for d in (*coordinates.values(), stats["energy"]))
     verdicts = [
@@ -182,10 +200,7 @@ def diagnose(
         *_mixing(mixing),
         *_energy(stats["energy"]),
         *_tree_depth(stats),
-        *_prior_dominated(spec, contractions),
-        *_undecided(directions),
-        *_boundary(coordinates),
-        *design_verdicts(spec, runs),
+        *others,
     ]
     verdicts.sort(key=lambda v: ORDER[v.severity])
     return Diagnostics(

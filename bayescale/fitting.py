@@ -128,7 +128,7 @@ def fit(
     spec, runs, data, lifted = prepare(
         runs, law, noise, x=x, priors=priors, drift=drift, effects=effects, allow=allow
     )
-    sampler = _checked(chains, Sampler(draws, warmup))
+    sampler = checked_sampler(chains, Sampler(draws, warmup))
     posterior = _sampled(spec, runs, data, lifted, sampler, chains, seed, started)
     if drift != FORECASTS:
         return posterior
@@ -148,9 +148,35 @@ def _sampled(
     """Return the posterior of a model, with its history."""
     with jax.enable_x64(True):
         out, sampling = draw_posterior(spec, sampler, data, chains, seed)
-    stats = out["stats"]
-    stats["reached_max_treedepth"] = stats["num_steps"] >= 2**sampler.max_tree_depth - 1
-    provenance = {
+    history = provenance_of(runs, lifted, sampler, chains, seed, sampling, started)
+    return Posterior(
+        law=spec.law(**out["law"]),
+        noise=spec.noise(**out["noise"]),
+        coordinates=out["coordinates"],
+        stats=with_saturation(out["stats"], sampler),
+        spec=spec,
+        runs=runs,
+        reference={name: float(value) for name, value in data.reference.items()},
+        provenance=history,
+    )
+
+
+def with_saturation(stats: Mapping[str, Any], sampler: Sampler) -> dict[str, Any]:
+    """Return the sampler's statistics, and which trees stopped at the largest depth."""
+    return {**stats, "reached_max_treedepth": stats["num_steps"] >= 2**sampler.max_tree_depth - 1}
+
+
+def provenance_of(
+    runs: Runs,
+    lifted: Sequence[str],
+    sampler: Sampler,
+    chains: int,
+    seed: int,
+    sampling: Mapping[str, Any],
+    started: float,
+) -> dict[str, Any]:
+    """Return what made a posterior: versions, seed, settings, hash of the runs, seconds."""
+    return {
         **_versions(),
         "python": platform.python_version(),
         "device": jax.devices()[0].device_kind,
@@ -170,16 +196,6 @@ def _sampled(
             "sampling": sampling["seconds"],
         },
     }
-    return Posterior(
-        law=spec.law(**out["law"]),
-        noise=spec.noise(**out["noise"]),
-        coordinates=out["coordinates"],
-        stats=stats,
-        spec=spec,
-        runs=runs,
-        reference={name: float(value) for name, value in data.reference.items()},
-        provenance=provenance,
-    )
 
 
 def _forecasters(posterior: Posterior, sampler: Sampler, wider: bool) -> tuple[Posterior, ...]:
@@ -189,11 +205,10 @@ def _forecasters(posterior: Posterior, sampler: Sampler, wider: bool) -> tuple[P
     is no wider one, if it is not wanted, or if the runs are too few for that.
     """
     spec, runs, provenance = posterior.spec, posterior.runs, posterior.provenance
-    noise = StudentTTrend if spec.noise is StudentT else spec.noise
+    noise = forecast_noise(spec.noise)
 
     def prepared(law: type[Law]) -> tuple[ModelSpec, Runs, Data, list[str]]:
-        names = {c.name for c in model_spec(law, noise, effects=spec.effects).beliefs}
-        priors = {name: prior for name, prior in spec.priors if name in names}
+        priors = priors_for(spec, law, noise)
         options: Any = {"allow": provenance["allowed"], "effects": spec.effects}
         return prepare(runs, law, noise, priors=priors, drift=DampedTrend(), **options)
 
@@ -204,6 +219,17 @@ def _forecasters(posterior: Posterior, sampler: Sampler, wider: bool) -> tuple[P
     share = replace(sampler, draws=max(sampler.draws // len(models), LEAST_DRAWS))
     chains, seed = provenance["chains"], provenance["seed"]
     return tuple(_sampled(*model, share, chains, seed, time.perf_counter()) for model in models)
+
+
+def forecast_noise(noise: type[Noise]) -> type[Noise]:
+    """Return the noise of forecasts: that of the parameters, with a trend where there is one."""
+    return StudentTTrend if noise is StudentT else noise
+
+
+def priors_for(spec: ModelSpec, law: type[Law], noise: type[Noise]) -> dict[str, Prior]:
+    """Return the user's priors of one model that another has coordinates for."""
+    names = {c.name for c in (*law.coordinates, *noise.coordinates)}
+    return {name: prior for name, prior in spec.priors if name in names}
 
 
 @lru_cache(maxsize=1)
@@ -230,18 +256,24 @@ def prepare(
     label = None if spec.effects is None else spec.effects.label
     lifted = check_design(runs, inputs, len(spec.law.parameters()), spec.law.name, allow, label)
     data = data_of(runs, inputs, spec.drift, spec.effects)
-    for c in spec.coordinates:
-        if not isinstance(c.prior, LogNormal) or not c.prior.relative_to:
-            continue
-        if c.prior.relative_to not in data.reference:
-            raise InputError(
-                Problem("priors", f"the prior of {c.name!r} is relative to {c.prior.relative_to!r}",
-                        remedy=f"it may be relative to {', '.join(data.reference)}")
-            )  # fmt: skip
+    check_relative_priors(spec, data.reference)
     return spec, runs, data, lifted
 
 
-def _checked(chains: int, sampler: Sampler) -> Sampler:
+def check_relative_priors(spec: ModelSpec, reference: Mapping[str, Any]) -> None:
+    """Raise if a prior is relative to something that the runs do not give."""
+    for c in spec.coordinates:
+        if not isinstance(c.prior, LogNormal) or not c.prior.relative_to:
+            continue
+        if c.prior.relative_to not in reference:
+            raise InputError(
+                Problem("priors", f"the prior of {c.name!r} is relative to {c.prior.relative_to!r}",
+                        remedy=f"it may be relative to {', '.join(reference)}")
+            )  # fmt: skip
+
+
+def checked_sampler(chains: int, sampler: Sampler) -> Sampler:
+    """Return the settings if they can be used; raises naming the one that cannot."""
     limits = (
         ("chains", chains, 1),
         ("draws", sampler.draws, LEAST_DRAWS),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
 import numpy as np
@@ -54,6 +54,37 @@ class Data(NamedTuple):
     group: Any
 
 
+class Sampled(Protocol):
+    """What the engine needs of a model: a density over unbounded vectors, hashable."""
+
+    @property
+    def law(self) -> type[Law]:
+        """The law."""
+
+    @property
+    def noise(self) -> type[Noise]:
+        """The noise model."""
+
+    @property
+    def priors(self) -> tuple[tuple[str, Prior], ...]:
+        """Priors in place of those of the law and the noise."""
+
+    @property
+    def coordinates(self) -> tuple[Coordinate, ...]:
+        """What is sampled, in order, with the priors that searches start from."""
+
+    def unconstrain(
+        self, coordinates: Mapping[str, Any], reference: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Return the unbounded vectors of coordinates, on a new last axis; in NumPy."""
+
+    def log_density(self, u: Any, data: Any) -> Any:
+        """Return the log posterior density of an unbounded vector, up to a constant."""
+
+    def quantities(self, u: Any, data: Any) -> tuple[dict[str, Any], ...]:
+        """Return parameters of the law, of the noise, and coordinates, at an unbounded vector."""
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """Law, noise, drift and effects, and priors that differ from theirs; hashable: programs are kept."""
@@ -99,6 +130,16 @@ class ModelSpec:
         """Return the unbounded vectors of coordinates, on a new last axis; in NumPy."""
         columns = [c.prior.to_unbounded(coordinates[c.name], reference) for c in self.coordinates]
         return np.stack(np.broadcast_arrays(*columns), axis=-1)
+
+    def quantities(self, u: Any, data: Data) -> tuple[dict[str, Any], ...]:
+        """Return parameters of the law, of the noise, and coordinates, at an unbounded vector."""
+        coordinates = self.constrain(u, data.reference)
+        law, noise = self.build(coordinates, data.reference)
+        return (
+            {p.name: getattr(law, p.name) for p in self.law.parameters()},
+            {p.name: getattr(noise, p.name) for p in self.noise.parameters()},
+            coordinates,
+        )
 
     def log_likelihood(self, coordinates: Mapping[str, Any], data: Data) -> Any:
         """Return the log density of the log losses, every run counted by its weight."""
@@ -210,14 +251,19 @@ def data_of(
     inputs: tuple[str, ...],
     drift: DampedTrend | None = None,
     effects: Effects | None = None,
+    reference: Mapping[str, float] | None = None,
+    size: int | None = None,
 ) -> Data:
-    """Pad the runs to their size class; padding repeats the reference and has weight 0."""
-    reference = reference_of(runs, inputs)
+    """Pad the runs to a size; padding repeats the reference and has weight 0.
+
+    The size is the runs' class and the reference their own, unless others are given.
+    """
+    reference = reference_of(runs, inputs) if reference is None else reference
     span = span_of(runs, inputs)
     below = span.below(log_compute({symbol: runs[symbol] for symbol in inputs}))
     basis = np.empty((len(runs), 0)) if drift is None else drift.basis(below, span.decades)
     group = np.empty((len(runs), 0)) if effects is None else effects.groups(runs)[1][:, None]
-    padding = size_class(len(runs)) - len(runs)
+    padding = (size_class(len(runs)) if size is None else size) - len(runs)
 
     def pad(column: np.ndarray, value: float) -> np.ndarray:
         return np.concatenate([column, np.full(padding, value)]).astype(np.float64)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Draws = dict[str, np.ndarray]
 
 PRIOR_DRAWS = 4000
+FARTHEST = 50.0  # scatter of log loss: a loss beyond it would overflow
 TAU, WALK = 2, 3  # streams of random numbers beside those of the sampler and of the scatter
 
 DERIVED = (
@@ -309,7 +310,7 @@ class Posterior:
             NumPy's random generator.
         """
         noise, known, below = self._scales(points, relative_se)
-        return np.asarray(noise.scatter(generator, known, below))
+        return np.clip(noise.scatter(generator, known, below), -FARTHEST, FARTHEST)
 
     def scatter_density(
         self, points: Mapping[str, ArrayLike], residual: ArrayLike, relative_se: ArrayLike

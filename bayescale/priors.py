@@ -259,6 +259,43 @@ class ShiftedGamma(Prior):
 
 
 @dataclass(frozen=True)
+class Normal(Prior):
+    """A normal variable with this `mean` and `sd`, which is above 0.
+
+    Examples
+    --------
+    >>> print(Normal(0.5, 2.0))
+    Normal(0.5, 2)
+    """
+
+    mean: float = 0.0
+    sd: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.mean) and 0 < self.sd < math.inf):
+            raise InputError(f"{self!r}: mean must be finite, and sd finite and above 0")
+
+    def from_unbounded(self, u: Any, reference: Reference) -> tuple[Any, Any]:
+        """Return the value, `u` sds above the mean, and the log density of `u`."""
+        return self.mean + self.sd * u, -0.5 * u * u - LOG_ROOT_2_PI
+
+    def to_unbounded(self, value: ArrayLike, reference: Reference) -> Floats:
+        """Return how many sds the value is above the mean."""
+        return (np.asarray(value, dtype=np.float64) - self.mean) / self.sd
+
+    def quantile(self, mass: ArrayLike, reference: Reference) -> Floats:
+        """Return the values below which this prior mass lies."""
+        return self.mean + self.sd * ndtri(np.asarray(mass))
+
+    def centre(self, reference: Reference) -> Any:
+        """Return the mean."""
+        return self.mean
+
+    def __str__(self) -> str:
+        return f"Normal({self.mean:g}, {self.sd:g})"
+
+
+@dataclass(frozen=True)
 class StudentT(Prior):
     """A Student-t variable about 0 with these `degrees` of freedom and this `scale`, both above 0.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from bayescale.noise import get_noise
 from bayescale.posterior import Posterior
 from bayescale.priors import Prior
 from bayescale.runs import Runs
+from bayescale.runs.roles import nearest
 
 if TYPE_CHECKING:
     import xarray
@@ -32,18 +33,26 @@ FORMAT = 4
 MIXTURE_FORMAT = 5  # of a file that holds a mixture; older versions read none
 SAMPLE_AXES = ("chain", "draw")
 FORECASTER = "forecaster"  # groups of this name, with a number, hold other posteriors
+GROUP, STATS = "group", "sample_stats"
+POOLED, POOLED_FORMAT = "bayescale_pooled", 1
+NEW = "new"  # the name of the group of a pooled fit that was not seen
 LAW = "law"  # likewise, for the posteriors of a mixture
 
 
 def save(posterior: Posterior | Mixture, path: str | Path) -> Path:
     """Write a posterior or a mixture; see `Posterior.save`."""
+    return save_tree(to_tree(posterior), path)
+
+
+def save_tree(tree: xarray.DataTree, path: str | Path) -> Path:
+    """Write a tree, the whole or nothing; raises `InputError` where it cannot be written."""
     path = Path(path)
     if not path.parent.is_dir():
         raise InputError(
             Problem(str(path), f"there is no folder {str(path.parent)!r}", remedy="make it first")
         )
     try:
-        _write(to_tree(posterior), path)
+        _write(tree, path)
     except OSError as error:
         raise InputError(
             Problem(str(path), f"it cannot be written: {error.strerror or error}",
@@ -67,8 +76,10 @@ def _write(tree: xarray.DataTree, path: Path) -> None:
         raise
 
 
-def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior | Mixture:
-    """Read what `Posterior.save` or `Mixture.save` wrote.
+def load(
+    path: str | Path, law: type[Law] | str | None = None, group: str | None = None
+) -> Posterior | Mixture:
+    """Read what `Posterior.save` or `Mixture.save` wrote, or a group of what `PooledFit.save` wrote.
 
     Parameters
     ----------
@@ -78,6 +89,8 @@ def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior | Mi
     law
         The law's class, or ``"module:Class"``, if it is not one of the package's own: a file never
         decides what code is loaded.
+    group
+        Of a pooled fit, the name of the group, or ``"new"`` for one that was not seen.
 
     Returns
     -------
@@ -87,8 +100,14 @@ def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior | Mi
     Raises
     ------
     InputError
-        No such file, not a posterior, or a law that the package does not have.
+        No such file, not a posterior, a law that the package does not have, or a group that a pooled
+        fit does not have.
     """
+    return read_tree(path, lambda tree: _chosen(tree, str(path), law, group))
+
+
+def read_tree[T](path: str | Path, read: Callable[[xarray.DataTree], T]) -> T:
+    """Return what a function reads from a saved tree; raises `InputError` where it cannot."""
     import xarray
 
     if not Path(path).is_file():
@@ -97,12 +116,87 @@ def load(path: str | Path, law: type[Law] | str | None = None) -> Posterior | Mi
         )
     try:
         with xarray.open_datatree(path, engine="h5netcdf") as tree:
-            return _read(tree.load(), str(path), law)
+            return read(tree.load())
     except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
         raise InputError(
             Problem(str(path), f"it is not a bayescale fit that can be read ({error})",
                     remedy="give a file that  bayescale fit ... -o FIT.nc  wrote")
         ) from None  # fmt: skip
+
+
+def _chosen(
+    tree: xarray.DataTree, source: str, law: type[Law] | str | None, group: str | None
+) -> Posterior | Mixture:
+    pooled = POOLED in tree.attrs
+    if group is None and not pooled:
+        return _read(tree, source, law)
+    if not pooled:
+        raise InputError(
+            Problem(source, f"it is a fit of one set of runs, and has no group {group!r}",
+                    remedy="leave out the group")
+        )  # fmt: skip
+    names = pooled_history(tree, source)["groups"]
+    known = ", ".join(map(repr, [*names, NEW]))
+    if group is None:
+        raise InputError(
+            Problem(source, "it is a pooled fit, with a posterior for each group",
+                    remedy=f"choose one with --group (group=...): {known}")
+        )  # fmt: skip
+    if group not in (*names, NEW):
+        raise InputError(
+            Problem(source, f"it has no group {group!r}{nearest(group, [*names, NEW])}",
+                    remedy=f"groups are {known}")
+        )  # fmt: skip
+    place = len(names) if group == NEW else names.index(group)
+    return group_of(tree, place, source, law)
+
+
+def pooled_history(tree: xarray.DataTree, source: str) -> dict[str, Any]:
+    """Return what a pooled fit says of itself; raises if a later version wrote it, or if it is none."""
+    if POOLED not in tree.attrs:
+        raise InputError(
+            Problem(source, "it is a fit of one set of runs, and not a pooled one",
+                    remedy="read it with load")
+        )  # fmt: skip
+    history = json.loads(tree.attrs[POOLED])
+    if history["format"] > POOLED_FORMAT:
+        raise InputError(
+            Problem(source, f"its format is {history['format']} and this version reads up to "
+                    f"{POOLED_FORMAT}", remedy="update bayescale")
+        )  # fmt: skip
+    return history
+
+
+def groups_tree(
+    posteriors: Sequence[Posterior], history: Mapping[str, Any], others: Mapping[str, Any]
+) -> xarray.DataTree:
+    """Return the posteriors of a pooled fit as one tree, the group not seen last.
+
+    They have the sampler's statistics in common, which the first one holds.
+    """
+    import xarray
+
+    root = json.dumps({"format": POOLED_FORMAT, **history}, default=_number)
+    sections: dict[str, Any] = {"": xarray.Dataset(attrs={POOLED: root})}
+    for name, arrays in others.items():
+        sections[name] = _dataset(arrays)
+    for i, posterior in enumerate(posteriors):
+        mine = _with_forecasters(posterior)
+        for name, dataset in mine.items():
+            if i == 0 or not name.endswith(STATS):
+                sections[f"{GROUP}_{i}/{name}".rstrip("/")] = dataset
+    return xarray.DataTree.from_dict(sections)
+
+
+def group_of(
+    tree: xarray.DataTree, place: int, source: str, law: type[Law] | str | None
+) -> Posterior:
+    """Return the posterior that `groups_tree` put at this place."""
+    import xarray
+
+    first, mine = (tree.children[f"{GROUP}_{i}"].to_dict(relative=True) for i in (0, place))
+    shared = {name: node for name, node in first.items() if name.endswith(STATS)}
+    return from_tree(xarray.DataTree.from_dict({**shared, **mine}), source, law)
 
 
 def to_tree(posterior: Posterior | Mixture) -> xarray.DataTree:
@@ -135,14 +229,16 @@ def _below(group: str, sections: dict[str, Any]) -> dict[str, Any]:
     return {f"{group}/{name}".rstrip("/"): section for name, section in sections.items()}
 
 
+def _dataset(draws: Mapping[str, Any]) -> xarray.Dataset:
+    import xarray
+
+    return xarray.Dataset({name: (SAMPLE_AXES, np.asarray(v)) for name, v in draws.items()})
+
+
 def _sections(posterior: Posterior) -> dict[str, Any]:
     import xarray
 
     runs = posterior.runs
-
-    def draws(group: Any) -> xarray.Dataset:
-        return xarray.Dataset({name: (SAMPLE_AXES, np.asarray(v)) for name, v in group.items()})
-
     constant: dict[str, Any] = {symbol: ("run", values) for symbol, values in runs.inputs.items()}
     constant |= {f"label_{name}": ("run", _escaped(v)) for name, v in runs.labels.items()}
     if runs.loss_se is not None:
@@ -172,9 +268,9 @@ def _sections(posterior: Posterior) -> dict[str, Any]:
     root = xarray.Dataset(attrs={"bayescale": json.dumps(history, default=_number)})
     return {
         "": root,
-        "posterior": draws(posterior.parameters),
-        "coordinates": draws(posterior.coordinates),
-        "sample_stats": draws(posterior.stats),
+        "posterior": _dataset(posterior.parameters),
+        "coordinates": _dataset(posterior.coordinates),
+        STATS: _dataset(posterior.stats),
         "observed_data": xarray.Dataset({"loss": ("run", runs.loss)}),
         "constant_data": xarray.Dataset(constant),
     }
@@ -270,7 +366,7 @@ def from_tree(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -
         law=law_class(**{p.name: parameters[p.name] for p in law_class.parameters()}),
         noise=noise_class(**{p.name: parameters[p.name] for p in noise_class.parameters()}),
         coordinates=group["coordinates"],
-        stats=group["sample_stats"],
+        stats=group[STATS],
         spec=model_spec(
             law_class,
             noise_class,
@@ -324,6 +420,7 @@ def _priors(saved: dict[str, dict[str, Any]]) -> dict[str, Prior]:
             prior_types.LogNormal,
             prior_types.Beta,
             prior_types.ShiftedGamma,
+            prior_types.Normal,
             prior_types.StudentT,
         )
     }

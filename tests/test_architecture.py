@@ -27,14 +27,17 @@ ORDER = [
     ("effects",),
     ("model",),
     ("uninformed",),
+    ("population",),
     ("datasets",),
     ("diagnostics",),
     ("inference",),
     ("posterior",),
     ("mixture",),
     ("storage",),
+    ("pooled",),
     ("arviz_tree",),
     ("fitting",),
+    ("pooling",),
     ("estimation",),
     ("prediction",),
     ("allocation", "outlying"),
@@ -52,7 +55,7 @@ RANK = {unit: rank for rank, units in enumerate(ORDER) for unit in units}
 # Methods that only pass on to a function below: they import it when they are called.
 UPWARDS = {("posterior", "storage"), ("posterior", "arviz_tree"), ("mixture", "storage")}
 MAY_INFER = {
-    "inference", "fitting", "estimation", "backtesting", "sweep", "resampling", "leaving_out",
+    "inference", "fitting", "pooling", "estimation", "backtesting", "sweep", "resampling", "leaving_out",
     "calibration", "comparison",
 }  # fmt: skip
 

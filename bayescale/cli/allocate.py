@@ -9,6 +9,7 @@ import typer
 from bayescale.cli.options import (
     AllowFailed,
     FitArgument,
+    GroupName,
     Json,
     LawClass,
     Level,
@@ -35,6 +36,7 @@ def run(
         ),
     ] = None,
     level: Level = 0.9,
+    group: GroupName = None,
     law: LawClass = None,
     allow: AllowFailed = None,
     table: TableOption = None,
@@ -51,7 +53,7 @@ def run(
         from bayescale.allocation import allocate
         from bayescale.storage import load
 
-        posterior = load(fit, law)
+        posterior = load(fit, law, group)
         allocation = allocate(
             posterior,
             budgets,

@@ -23,12 +23,15 @@ from bayescale.cli.options import (
     Seed,
     TableOption,
     Where,
+    parse_columns,
     parse_names,
     read_runs,
 )
 from bayescale.cli.output import drawing, emit, emit_json, emit_table, note, progress
+from bayescale.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    from bayescale.diagnostics import Diagnostics
     from bayescale.posterior import Posterior
 
 NAME = "fit"
@@ -46,6 +49,17 @@ def run(
     where: Where = None,
     loss_unit: LossUnit = "nats/token",
     allow: AllowChecks = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN,...", help="Columns whose values tell groups apart (--pool)."),
+    ] = None,
+    pool: Annotated[
+        bool,
+        typer.Option("--pool", help="A law for each group of --by, drawn from one population."),
+    ] = False,
+    unpooled: Annotated[
+        bool, typer.Option("--unpooled", help="With --pool: fit each group alone, too.")
+    ] = False,
     level: Level = 0.9,
     seed: Seed = 0,
     chains: Annotated[int, typer.Option(help="Number of chains.")] = 4,
@@ -67,6 +81,39 @@ def run(
     from bayescale.intervals import check_level
 
     check_level(level)
+    check_pooling(by, pool, unpooled)
+    settings: dict[str, Any] = {"x": x, "drift": drift, "allow": parse_names(allow), "seed": seed,
+                                "chains": chains, "draws": draws, "warmup": warmup}  # fmt: skip
+    if pool:
+        with progress(f"fitting {law} to the groups of {runs}", quiet or json):
+            from bayescale.pooling import fit_pooled
+
+            pooled = fit_pooled(
+                runs,
+                parse_names(by),
+                law,
+                noise,
+                columns=parse_columns(columns),
+                where=where,
+                loss_unit=loss_unit,
+                unpooled=unpooled,
+                **settings,
+            )
+            if output is not None:
+                pooled.save(output)
+        if plots is not None:
+            with drawing(plots, quiet or json):
+                from bayescale.plots import save_groups_plot
+
+                save_groups_plot(pooled, plots, level)
+        if json:
+            emit_json(pooled.to_json(level) | {"path": None if output is None else str(output)})
+        elif table is not None:
+            emit_table(pooled.table(level), table.value)
+        else:
+            emit(pooled.text(level))
+        leave(pooled.diagnostics, output, table is not None, strict, json or quiet)
+        return
     table_of_runs = read_runs(runs, columns, where, loss_unit)
     with progress(f"fitting {law} to {len(table_of_runs)} runs", quiet or json):
         from bayescale.fitting import fit
@@ -75,14 +122,8 @@ def run(
             table_of_runs,
             law,
             noise,
-            x=x,
-            drift=drift,
             effects=effects,
-            allow=parse_names(allow),
-            seed=seed,
-            chains=chains,
-            draws=draws,
-            warmup=warmup,
+            **settings,
         )
         diagnostics = posterior.diagnostics
         if output is not None:
@@ -98,8 +139,29 @@ def run(
         emit_table(posterior.table(level), table.value)
     else:
         emit(posterior.text(level))
-    if not (json or quiet):
-        if table is not None:
+    leave(diagnostics, output, table is not None, strict, json or quiet)
+
+
+def check_pooling(by: list[str] | None, pool: bool, unpooled: bool) -> None:
+    """Refuse options of pooling that do not go together."""
+    if pool and not parse_names(by):
+        remedy = "write --by COLUMN, such as --by corpus"
+        raise InputError(Problem("--pool", "no column tells the groups apart", remedy=remedy))
+    if by and not pool:
+        remedy = (
+            "write --by COLUMN --pool; for a fit of each group alone, use  bayescale sweep --by"
+        )
+        raise InputError(Problem("--by", "it is for pooled fits", remedy=remedy))
+    if unpooled and not pool:
+        raise InputError(Problem("--unpooled", "it goes with --pool", remedy="leave it out"))
+
+
+def leave(
+    diagnostics: Diagnostics, output: Path | None, verdicts: bool, strict: bool, quiet: bool
+) -> None:
+    """Say what is not in the result, and exit with the code of the verdict."""
+    if not quiet:
+        if verdicts:
             note(str(diagnostics))
         if output is not None:
             note(f"saved to {output}")

@@ -101,6 +101,10 @@ LawClass = Annotated[
         "--law", metavar="MODULE:CLASS", help="The law, if it is not one of the package's."
     ),
 ]
+GroupName = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Group of a pooled fit; new: one that was not seen."),
+]
 AllowFailed = Annotated[
     list[str] | None,
     typer.Option(

@@ -13,6 +13,7 @@ from bayescale.cli.options import (
     AllowFailed,
     Columns,
     FitArgument,
+    GroupName,
     Json,
     LawClass,
     Level,
@@ -25,7 +26,7 @@ from bayescale.cli.options import (
 )
 from bayescale.cli.output import bar, emit, emit_json, emit_table, progress
 from bayescale.cli.warnings import report
-from bayescale.errors import InputError
+from bayescale.errors import InputError, Problem
 
 NAME = "predict"
 EXAMPLE = "Example:  bayescale predict fit.nc --params 70e9 --tokens 1.4e12 --level 0.9"
@@ -66,6 +67,7 @@ def run(
             help="Test the model on the fitted runs, and show intervals as wide as that asks for, too.",
         ),
     ] = False,
+    group: GroupName = None,
     law: LawClass = None,
     allow: AllowFailed = None,
     table: TableOption = None,
@@ -86,7 +88,7 @@ def run(
         from bayescale.runs import read_points
         from bayescale.storage import load
 
-        posterior = load(fit, law)
+        posterior = load(fit, law, group)
         points = None
         if runs is not None:
             points = read_points(runs, posterior.inputs, parse_columns(columns), where)
@@ -100,6 +102,11 @@ def run(
             allow_failed=allow_failed,
         )
     if backtest:
+        if group is not None:
+            raise InputError(
+                Problem("--backtest", "the fit is a pooled one", "a backtest is of one set of runs",
+                        "leave it out, or fit the group alone")
+            )  # fmt: skip
         test = load_posterior(fit, law, "a backtest is of one law")
         with bar(quiet or json) as shown:
             from bayescale.backtesting import backtest as tested

@@ -13,6 +13,7 @@ from bayescale.cli.fits import load_posterior
 from bayescale.cli.options import (
     AllowFailed,
     Columns,
+    GroupName,
     Json,
     Quiet,
     Where,
@@ -50,6 +51,7 @@ def run(
         Path | None,
         typer.Option(metavar="FIT.nc", help="Simulate from a fit: each set from its own draw."),
     ] = None,
+    group: GroupName = None,
     law: Annotated[
         str | None, typer.Option(help="Name of a law (bayescale laws), or module:Class.")
     ] = None,
@@ -108,6 +110,8 @@ def run(
         of_table={"--columns": columns, "--where": where},
         law=law,
     )
+    if fit is None and group is not None:
+        _refuse("--group", "it is of a pooled fit", "give the fit with --fit FIT.nc")
     with progress(f"simulating {sets} sets of runs", quiet or json):
         from bayescale.posterior import Posterior
         from bayescale.prediction import decades_beyond
@@ -115,7 +119,9 @@ def run(
         from bayescale.simulation import simulate
 
         one = "runs are simulated from one law"
-        source = _law(law, published, values) if fit is None else load_posterior(fit, law, one)
+        source = (
+            _law(law, published, values) if fit is None else load_posterior(fit, law, one, group)
+        )
         inputs = (source.spec.law if isinstance(source, Posterior) else source).inputs
         if points is not None:
             design = read_points(points, inputs, parse_columns(columns), where)

@@ -24,9 +24,10 @@ from bayescale.inference.mode import (
 )
 from bayescale.inference.nuts import Sampler, Start, sample_chain
 from bayescale.inference.programs import key_data, programs
-from bayescale.model import Data, ModelSpec
+from bayescale.model import Sampled
 
 STARTS = 4
+SCREENED = 16  # points of each start at most: pooled models have many coordinates
 TARGET_ACCEPT = (0.8, 0.95, 0.99)  # the next is tried while any transition diverges
 ATTEMPTS = len(TARGET_ACCEPT)
 # Where the posterior is near normal, trees of three long steps do what takes seven shorter ones; where
@@ -37,19 +38,28 @@ RIVAL = 6.0  # a minimum within this of the lowest, in log density, is a start f
 APART = 1.0  # if it is farther than this from the others in the whitened space
 
 
-def search_request(spec: ModelSpec, data: Data) -> tuple[Any, ...]:
+def sample_request(spec: Sampled, sampler: Sampler, data: Any) -> tuple[Any, ...]:
+    """Return the request of the program of one chain."""
+    size = len(spec.coordinates)
+    example = Whitening(np.zeros(size), np.eye(size))
+    nowhere = Start(np.zeros(size), np.float64(0), np.zeros(size))
+    arguments = key_data(1, 0)[0], data, example, nowhere, np.float64(0)
+    return sample_chain, (spec, sampler), arguments
+
+
+def search_request(spec: Sampled, data: Any) -> tuple[Any, ...]:
     """Return the request of the program that `search` needs."""
     size = len(spec.coordinates)
     points = np.zeros((1, STARTS, size))
     return evaluate_curvature, (spec, 1), (points, np.ones((1, STARTS), bool), _as_one_set(data))
 
 
-def _as_one_set(data: Data) -> Data:
+def _as_one_set(data: Any) -> Any:
     return jax.tree.map(lambda array: np.asarray(array)[None], data)
 
 
 def search(
-    spec: ModelSpec, program: Callable[..., Any], data: Data, seed: int
+    spec: Sampled, program: Callable[..., Any], data: Any, seed: int
 ) -> tuple[Minima, Evaluate]:
     """Return the minima of one data set, and the function that evaluates its density.
 
@@ -61,8 +71,9 @@ def search(
     size = len(spec.coordinates)
     evaluate = bound(program, _as_one_set(data))
     generator = np.random.default_rng([seed, 0])
-    mass = generator.uniform(size=(STARTS * (size + 1), size))
-    points = prior_points(spec, data.reference, mass).reshape(1, STARTS, size + 1, size)
+    count = min(size + 1, SCREENED)
+    mass = generator.uniform(size=(STARTS * count, size))
+    points = prior_points(spec, data.reference, mass).reshape(1, STARTS, count, size)
     minima = find_minima(evaluate, screen(evaluate, points))
     if not np.isfinite(minima.value).any():
         raise FailedFitError(
@@ -110,7 +121,7 @@ def _start_at(u: np.ndarray, whitening: Whitening, evaluate: Evaluate) -> Start:
 def _run_chains(
     draw: Callable[..., Any],
     keys: np.ndarray,
-    data: Data,
+    data: Any,
     whitening: Whitening,
     starts: list[Start],
     target: float,
@@ -126,7 +137,7 @@ def _run_chains(
 
 
 def draw_posterior(
-    spec: ModelSpec, sampler: Sampler, data: Data, chains: int, seed: int
+    spec: Sampled, sampler: Sampler, data: Any, chains: int, seed: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Find the mode and sample; once more, from what was learned, if the draws are poor.
 
@@ -135,14 +146,8 @@ def draw_posterior(
     covariance of the draws instead of the Laplace approximation. The best attempt is kept, and the
     record says which it was.
     """
-    size = len(spec.coordinates)
-    example = Whitening(np.zeros(size), np.eye(size))
-    nowhere = Start(np.zeros(size), np.float64(0), np.zeros(size))
     keys = key_data(chains * ATTEMPTS, seed, 1).reshape(ATTEMPTS, chains, 2)
-    draw, find = programs(
-        (sample_chain, (spec, sampler), (keys[0, 0], data, example, nowhere, np.float64(0))),
-        search_request(spec, data),
-    )
+    draw, find = programs(sample_request(spec, sampler, data), search_request(spec, data))
     started = time.perf_counter()
     minima, evaluate = search(spec, find, data, seed)
     whitening = jax.tree.map(lambda array: array[0], minima.whitening())

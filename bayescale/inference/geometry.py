@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from bayescale.model import Data, ModelSpec
+from bayescale.model import Sampled
 
 EIGENVALUE_FLOOR = 1e-2  # no direction is taken to be wider than 10 in unbounded coordinates
 
@@ -36,7 +36,7 @@ def empirical_whitening(u: np.ndarray) -> Whitening:
     return Whitening(draws.mean(axis=0), vectors * np.sqrt(np.maximum(values, 1e-12)))
 
 
-def prior_points(spec: ModelSpec, reference: Mapping[str, Any], mass: np.ndarray) -> np.ndarray:
+def prior_points(spec: Sampled, reference: Mapping[str, Any], mass: np.ndarray) -> np.ndarray:
     """Return unbounded vectors from the prior, the first of them its centre.
 
     Parameters
@@ -62,17 +62,6 @@ def prior_points(spec: ModelSpec, reference: Mapping[str, Any], mass: np.ndarray
     return spec.unconstrain(values, reference)
 
 
-def named_parameters(spec: ModelSpec, u: Any, data: Data) -> tuple[dict[str, Any], ...]:
-    """Return parameters of the law, of the noise, and coordinates, at an unbounded vector."""
-    coordinates = spec.constrain(u, data.reference)
-    law, noise = spec.build(coordinates, data.reference)
-    return (
-        {p.name: getattr(law, p.name) for p in spec.law.parameters()},
-        {p.name: getattr(noise, p.name) for p in spec.noise.parameters()},
-        coordinates,
-    )
-
-
-def negative_log_density(spec: ModelSpec) -> Any:
+def negative_log_density(spec: Sampled) -> Any:
     """Return the function (u, data) to minimise and to sample, jitted so that it is traced once."""
     return jax.jit(lambda u, data: -spec.log_density(u, data))

@@ -22,7 +22,7 @@ from bayescale.inference.geometry import (
     laplace_whitening,
     negative_log_density,
 )
-from bayescale.model import Data, ModelSpec
+from bayescale.model import Sampled
 
 MAX_STEPS = 150
 TOLERANCE = 1e-9  # of the decrease that the next step promises
@@ -73,11 +73,11 @@ class Minima:
         return laplace_whitening(self.u[rows], self.eigenvalues[rows], self.vectors[rows])
 
 
-def curvature(spec: ModelSpec) -> Callable[[Any, Data], tuple[Any, Any, Any]]:
+def curvature(spec: Sampled) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
     """Return the function (u, data) to negative log density, its gradient and its Hessian."""
     function = jax.value_and_grad(negative_log_density(spec))
 
-    def at(u: Any, data: Data) -> tuple[Any, Any, Any]:
+    def at(u: Any, data: Any) -> tuple[Any, Any, Any]:
         (value, gradient), along = jax.linearize(lambda u: function(u, data), u)
         return value, gradient, jax.vmap(along)(jnp.eye(u.size, dtype=u.dtype))[1]
 
@@ -85,7 +85,7 @@ def curvature(spec: ModelSpec) -> Callable[[Any, Data], tuple[Any, Any, Any]]:
 
 
 def evaluate_curvature(
-    spec: ModelSpec, side_by_side: int, points: Any, going: Any, data: Data
+    spec: Sampled, side_by_side: int, points: Any, going: Any, data: Any
 ) -> tuple[Any, Any, Any]:
     """Return negative log densities, gradients and Hessians at points of each data set.
 
@@ -217,7 +217,7 @@ def find_minima(
     return Minima(u, value, gradient, eigenvalues, vectors, found, steps)
 
 
-def bound(program: Callable[..., Any], data: Data) -> Evaluate:
+def bound(program: Callable[..., Any], data: Any) -> Evaluate:
     """Return the compiled `evaluate_curvature` for some data sets, NumPy in and out."""
     there = jax.device_put(data)  # once, and not at each call
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from bayescale.inference.geometry import Whitening, named_parameters, negative_log_density
-from bayescale.model import Data, ModelSpec
+from bayescale.inference.geometry import Whitening, negative_log_density
+from bayescale.model import Sampled
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Start(NamedTuple):
 
 
 def sample_chain(
-    spec: ModelSpec,
+    spec: Sampled,
     sampler: Sampler,
     key_data: Any,
-    data: Data,
+    data: Any,
     whitening: Whitening,
     start: Start,
     target_accept: Any,
@@ -101,7 +101,7 @@ def sample_chain(
     z, stats = jax.tree.map(lambda leaf: leaf[sampler.warmup :], out)
     u = whitening.mode + z @ whitening.scale.T
 
-    law, noise, coordinates = jax.vmap(lambda u: named_parameters(spec, u, data))(u)
+    law, noise, coordinates = jax.vmap(lambda u: spec.quantities(u, data))(u)
     return {
         "law": law,
         "noise": noise,

@@ -23,9 +23,10 @@ from jax.experimental.compilation_cache import compilation_cache
 from bayescale.cache import cache_folder, write_atomically
 from bayescale.inference.geometry import Whitening
 from bayescale.inference.nuts import Start
-from bayescale.model import Data, ModelSpec
+from bayescale.model import Data, Sampled
+from bayescale.population import GroupData, PooledData
 
-for _type in (Data, Start, Whitening):
+for _type in (Data, GroupData, PooledData, Start, Whitening):
     jax.export.register_namedtuple_serialization(
         _type, serialized_name=f"bayescale.{_type.__name__}"
     )
@@ -116,7 +117,7 @@ def _traced(function: Callable[..., Any], static: tuple, shapes: tuple, key: Any
     return traced.call
 
 
-def _exported_path(spec: ModelSpec, key: Any) -> Path | None:
+def _exported_path(spec: Sampled, key: Any) -> Path | None:
     """Where the traced program is kept; None for laws from elsewhere, whose code may change."""
     types = (spec.law, spec.noise, *(type(prior) for _, prior in spec.priors))
     folder = cache_folder()

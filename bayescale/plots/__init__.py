@@ -7,10 +7,12 @@ from bayescale.plots.gallery import (
     save_backtest_plot,
     save_calibration_plot,
     save_comparison_plot,
+    save_groups_plot,
     save_identifiability_plot,
     save_outliers_plot,
     save_plots,
 )
+from bayescale.plots.groups_and_population import plot_groups
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.outlying_runs import plot_outliers
@@ -24,6 +26,7 @@ __all__ = [
     "plot_backtest",
     "plot_calibration",
     "plot_comparison",
+    "plot_groups",
     "plot_identifiability",
     "plot_loss",
     "plot_outliers",
@@ -33,6 +36,7 @@ __all__ = [
     "save_backtest_plot",
     "save_calibration_plot",
     "save_comparison_plot",
+    "save_groups_plot",
     "save_identifiability_plot",
     "save_outliers_plot",
     "save_plots",

@@ -20,6 +20,7 @@ from bayescale.outlying import Outliers
 from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.compared_laws import plot_comparison
+from bayescale.plots.groups_and_population import plot_groups
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.outlying_runs import plot_outliers
@@ -28,6 +29,7 @@ from bayescale.plots.prior_shares import plot_identifiability
 from bayescale.plots.rank_distributions import plot_calibration
 from bayescale.plots.runs_and_fit import plot_runs
 from bayescale.plots.style import house_style
+from bayescale.pooled import PooledFit
 from bayescale.posterior import Posterior
 
 FORMATS = ("png", "pdf")
@@ -84,6 +86,13 @@ def save_identifiability_plot(result: Identifiability, folder: str | Path) -> li
 def save_comparison_plot(result: Comparison, folder: str | Path) -> list[Path]:
     """Write the figure of a comparison as PNG and PDF into a folder, and return the paths."""
     return _write("comparison", lambda: plot_comparison(result), _made(folder))
+
+
+def save_groups_plot(
+    pooled: PooledFit, folder: str | Path, level: float = DEFAULT_LEVEL
+) -> list[Path]:
+    """Write the figure of a pooled fit as PNG and PDF into a folder, and return the paths."""
+    return _write("groups", lambda: plot_groups(pooled, level=level), _made(folder))
 
 
 def _made(folder: str | Path) -> Path:
