@@ -190,7 +190,7 @@ def group_of(
     """Return the posterior that `groups_tree` put at this place."""
     import xarray
 
-    first, mine = (tree[f"{GROUP}_{i}"].to_dict(relative=True) for i in (0, place))
+    first, mine = (tree.children[f"{GROUP}_{i}"].to_dict(relative=True) for i in (0, place))
     shared = {name: node for name, node in first.items() if name.endswith(STATS)}
     return from_tree(xarray.DataTree.from_dict({**shared, **mine}), source, law)
 
