@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas
 
 TYPICAL, SHARED = "typical", "tau"  # sections of a saved pooled fit
+SHOWN = 8  # groups that a verdict names
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,20 +96,19 @@ class PooledFit:
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """Groups whose law is mostly that of the population, since their runs cannot tell it."""
-        found = []
+        if not self.alone:
+            return ()
+        named = []
         for name, checks in self.alone.items():
             count = len(self.groups[name].runs)
-            runs = "its 1 run" if count == 1 else f"its {count} runs"
-            found.append(
-                Verdict(
-                    "mostly-population",
-                    "warn",
-                    f"the law of {name} is mostly that of the other groups: {runs} would not be fitted "
-                    f"alone ({', '.join(checks)}).",
-                    "It is right if the group is like the others; add runs to see whether it is.",
-                )
-            )
-        return tuple(found)
+            named.append(f"{name} ({count} run{'s' if count > 1 else ''}: {', '.join(checks)})")
+        more = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+        said = (
+            f"{', '.join(named[:SHOWN])}{more} would not be fitted alone: mostly, what is said of "
+            f"{'it' if len(named) == 1 else 'them'} is what is known of the population."
+        )
+        advice = "It is right of a group that is like the others; more runs show whether it is."
+        return (Verdict("mostly-population", "warn", said, advice),)
 
     def population(self, level: float = DEFAULT_LEVEL) -> dict[str, dict[str, Interval]]:
         """Return intervals of each coordinate: of a typical group, of a new one, and of tau."""

@@ -32,9 +32,9 @@ from bayescale.priors import Beta, Normal, Prior, softplus
 WIDEST, INTERVALS = 5.0, 40  # of the splines of prior quantiles, which go on as straight lines
 LEAST = 1e-12  # of 1 - tau^2, where its root has a slope
 
-# Between groups of one table, alpha and beta of published fits differ by 0.1 to 0.4 of their prior's
-# sd (three corpora of Gadre et al. 2024, three mixers of OLMo Hybrid, modalities of NMM), tokens per
-# parameter by 0.5; between laboratories by 0.6 to 0.9.
+# In published fits alpha and beta differ by 0.05 to 0.3 of their prior's sd between groups of one study
+# (the corpora of Gadre et al. 2024, the modalities and mixtures of Shukor et al. 2025), tokens per
+# parameter by 0.5; between laboratories all three differ by 0.8.
 SPREAD = Beta(2, 3)
 
 

@@ -54,6 +54,8 @@ def plot_backtest(result: Backtest, axes: Any = None) -> np.ndarray:
 
 
 def _draw(ax: Axes, result: Backtest, origin: Origin) -> None:
+    from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
+
     assert origin.prediction is not None
     compute = result.compute[origin.forecast]
     low, high = 100 * np.log(origin.ends / [i.median for i in origin.intervals])
@@ -76,3 +78,9 @@ def _draw(ax: Axes, result: Backtest, origin: Origin) -> None:
         xlabel="training FLOPs C" if two else " × ".join(origin.prediction.points),
         title=f"{len(origin.fitted)} runs fitted: {inside.mean():.0%} covered",
     )
+    # Over less than a decade matplotlib names every minor tick, and the names overlap.
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=4))
+    ax.xaxis.set_major_formatter(
+        LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=None)
+    )
+    ax.xaxis.set_minor_formatter(NullFormatter())

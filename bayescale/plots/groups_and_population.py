@@ -45,6 +45,8 @@ def plot_groups(
     InputError
         A parameter that the law and the noise do not have.
     """
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     spec = pooled.new_group.spec
     symbols = {p.name: p.symbol for p in (*spec.law.parameters(), *spec.noise.parameters())}
     names = [p.name for p in spec.law.parameters()] if parameters is None else list(parameters)
@@ -66,6 +68,9 @@ def plot_groups(
             ax.set(xlabel=f"${symbols[name]}$")
             if mine and name in ("A", "B"):
                 ax.set_xscale("log")
+                ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                ax.xaxis.set_minor_formatter(NullFormatter())
         places = np.arange(len(pooled) + 1)
         axes[0].set_yticks(places, [*pooled.groups, "a new group"])
         axes[0].set_ylim(len(pooled) + 0.6, -0.6)

@@ -46,7 +46,7 @@ def plot_outliers(result: Outliers, ax: Any = None) -> Axes:
         label = "training FLOPs C" if two else " × ".join(result.runs.inputs)
         ax.set(
             xscale="log", xlabel=label, ylabel="residual of log loss (sd of the core)",
-            title=f"{len(result)} likely outliers among {len(result.runs)} runs",
+            title=f"{len(result)} likely outlier{'s' * (len(result) != 1)} among {len(result.runs)} runs",
         )  # fmt: skip
         ax.margins(x=0.12)
         ax.set_yscale("symlog", linthresh=result.k, linscale=1.5)
