@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 
+from bayescale.centred import Centred, CentredData
 from bayescale.datasets import is_dataset, load_dataset
 from bayescale.drift import FORECASTS, DampedTrend, get_drift
 from bayescale.effects import Effects
@@ -147,7 +148,11 @@ def _sampled(
 ) -> Posterior:
     """Return the posterior of a model, with its history."""
     with jax.enable_x64(True):
-        out, sampling = draw_posterior(spec, sampler, data, chains, seed)
+        if spec.drift is None:
+            out, sampling = draw_posterior(spec, sampler, data, chains, seed)
+        else:
+            centred = CentredData.of(data)
+            out, sampling = draw_posterior(Centred(spec), sampler, centred, chains, seed)
     history = provenance_of(runs, lifted, sampler, chains, seed, sampling, started)
     return Posterior(
         law=spec.law(**out["law"]),

@@ -26,6 +26,7 @@ ORDER = [
     ("runs", "laws", "noise", "drift"),
     ("effects",),
     ("model",),
+    ("centred",),
     ("uninformed",),
     ("population",),
     ("datasets",),
