@@ -41,7 +41,7 @@ def places(spec: ModelSpec, made, answers, seed: int) -> dict[str, np.ndarray]:
     settings = BatchSettings(seed=seed, sets=SETS)
     for start in range(0, len(made), SETS):
         some = made[start : start + SETS]
-        data = [data_of(study.runs, spec.law.inputs, spec.drift) for study in some]
+        data = [data_of(study.runs, spec.law.inputs, spec.drift, spec.effects) for study in some]
         called = [f"study {start + i}" for i in range(len(some))]
         fits = fit_chunk(spec, settings, called, data)
         streams = [np.random.default_rng([seed, 2, start + i]) for i in range(len(some))]
@@ -63,7 +63,12 @@ def own(truth: Truth, count: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Ranks under the model of the parameters, as `bayescale.fit` has it by default."""
     made, answers = studies(truth, count, seed)
     options = {"law": "chinchilla", "noise": "student-t", "drift": None, **truth.options}
-    spec = model_spec(get_law(options["law"]), get_noise(options["noise"]), drift=options["drift"])
+    spec = model_spec(
+        get_law(options["law"]),
+        get_noise(options["noise"]),
+        drift=options["drift"],
+        effects=options.get("effects"),
+    )
     return places(spec, made, answers, seed)
 
 
@@ -73,7 +78,13 @@ def forecast(truth: Truth, count: int, seed: int = 0) -> dict[str, np.ndarray]:
     noise = get_noise("student-t-trend")
     laws = (get_law("chinchilla"), get_law("chinchilla").wider)
     each = [
-        places(model_spec(law, noise, drift=DampedTrend()), made, answers, seed) for law in laws
+        places(
+            model_spec(law, noise, drift=DampedTrend(), effects=truth.options.get("effects")),
+            made,
+            answers,
+            seed,
+        )
+        for law in laws
     ]
     return {name: np.mean([ranks[name] for ranks in each], axis=0) for name in FAR}
 
@@ -97,7 +108,11 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=1000, help="for the law (%(default)s)")
     parser.add_argument("--forecasts", type=int, default=200, help="for the default (%(default)s)")
     parser.add_argument("--truths", help="names, with commas between them")
-    parser.add_argument("--write", action="store_true", help="renew the tables of README.md")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="renew the tables of README.md, or the rows of --truths",
+    )
     options = parser.parse_args()
     chosen = TRUTHS
     if options.truths:
@@ -126,26 +141,52 @@ def main() -> None:
         )
     )
     lost = ", ".join(f"{name} {a} and {b}" for name, a, b in dropped if a or b) or "none"
+    short = table(found, lambda r: f"{coverage(r)[0.9]:.3f}")
+    long = table(found, every_level)
     block = [
         head,
         "",
         "Coverage of 90% intervals:",
         "",
-        *table(found, lambda r: f"{coverage(r)[0.9]:.3f}"),
+        *short,
         "",
         "Coverage of 50, 80, 90 and 95% intervals, in percent:",
         "",
-        *table(found, every_level),
+        *long,
         "",
         f"Studies left out because the sampling failed (law, forecast): {lost}.",
     ]
     print("\n".join(block))
     if options.write:
-        README.write_text(renewed(README.read_text(), "\n".join(block)))
+        page = README.read_text()
+        if options.truths:
+            README.write_text(with_rows(page, [short[2:], long[2:]]))
+        else:
+            README.write_text(renewed(page, "\n".join(block)))
 
 
 def every_level(ranks: np.ndarray) -> str:
     return " / ".join(f"{100 * share:.0f}" for share in coverage(ranks).values())
+
+
+def with_rows(page: str, tables: list[list[str]]) -> str:
+    """The page with some rows of its tables made anew, in the order of TRUTHS."""
+    before, block = page.split("<!-- begin: run -->")
+    order = list(TRUTHS)
+    lines, seen, rows = [], -1, {}
+    for line in [*block.splitlines(), ""]:
+        name = line.split("|")[1].strip() if line.startswith("| ") else ""
+        if name == "truth":
+            seen += 1
+            rows = {row.split("|")[1].strip(): row for row in tables[seen]}
+        if name in order:
+            rows.setdefault(name, line)
+            continue
+        if not name and rows and not line.startswith("|-"):
+            lines += sorted(rows.values(), key=lambda row: order.index(row.split("|")[1].strip()))
+            rows = {}
+        lines.append(line)
+    return before + "<!-- begin: run -->" + "\n".join(lines[:-1]) + "\n"
 
 
 def renewed(page: str, block: str) -> str:

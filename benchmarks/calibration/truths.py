@@ -88,6 +88,12 @@ TRUTHS = {
         design=checkpoints,
         scatter=shared,
     ),
+    "clustered with effects": Truth(
+        "the same, and rows of a run share a shift in the model",
+        design=checkpoints,
+        scatter=shared,
+        options={"effects": "run_id"},
+    ),
     "heavy-tailed": Truth(
         "Student-t scatter with 1.5 degrees of freedom, fewer than the model has",
         scatter=lambda generator, inputs: student_t(generator, inputs, HEAVY),
