@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--methods", help="names, with semicolons between them")
     parser.add_argument("--short", action="store_true", help="the middle split of each set only")
     parser.add_argument("--json", type=Path, help="write the coverage of every split here")
-    parser.add_argument("--write", action="store_true", help="renew the tables of README.md")
+    parser.add_argument("--write", action="store_true", help="renew README.md: all, or some rows")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     chosen = methods()
@@ -58,7 +58,9 @@ def main() -> None:
     print("\n" + "\n".join(per_set))
     if options.json:
         options.json.write_text(json.dumps(by_split(found), indent=1))
-    if options.write:
+    if options.write and options.methods:
+        README.write_text(with_rows(README.read_text(), [lines[2:], per_set[2:]]))
+    elif options.write:
         block = "\n".join(
             [f"{len(every)} splits, {time.strftime('%Y-%m-%d')}", "", *lines, "", *per_set]
         )
@@ -88,6 +90,19 @@ def by_split(found: dict[str, list[Score]]) -> dict[str, dict[str, list[float]]]
         }
         for method, scores in found.items()
     }
+
+
+def with_rows(page: str, tables: list[list[str]]) -> str:
+    """The page with the rows of some methods made anew, those of both tables in the order of methods."""
+    before, start, after = page.partition("<!-- begin: run -->")
+    inside, end, after = after.partition("<!-- end: run -->")
+    blocks, order = inside.split("\n\n"), list(methods())
+    places = [i for i, block in enumerate(blocks) if block.lstrip().startswith("| ")]
+    for i, renewed_rows in zip(places, tables, strict=True):
+        head, line, *rows = blocks[i].strip().splitlines()
+        named = {row.split("|")[1].strip(): row for row in [*rows, *renewed_rows]}
+        blocks[i] = "\n".join([head, line, *(named[name] for name in order if name in named)])
+    return before + start + "\n\n".join(blocks) + end + after
 
 
 def renewed(page: str, block: str) -> str:
