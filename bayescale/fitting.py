@@ -22,10 +22,10 @@ from bayescale.datasets import is_dataset, load_dataset
 from bayescale.drift import FORECASTS, DampedTrend, get_drift
 from bayescale.effects import Effects
 from bayescale.errors import DesignError, InputError, Problem
-from bayescale.inference.engine import draw_posterior
+from bayescale.inference.engine import compile_together, draw_posterior
 from bayescale.inference.nuts import Sampler
 from bayescale.laws import Law, get_law
-from bayescale.model import Data, ModelSpec, data_of, model_spec
+from bayescale.model import Data, ModelSpec, Sampled, data_of, model_spec
 from bayescale.noise import Noise, StudentT, StudentTTrend, get_noise
 from bayescale.posterior import Posterior
 from bayescale.priors import LogNormal, Prior
@@ -147,12 +147,9 @@ def _sampled(
     started: float,
 ) -> Posterior:
     """Return the posterior of a model, with its history."""
+    sampled, seen = _as_sampled(spec, data)
     with jax.enable_x64(True):
-        if spec.drift is None:
-            out, sampling = draw_posterior(spec, sampler, data, chains, seed)
-        else:
-            centred = CentredData.of(data)
-            out, sampling = draw_posterior(Centred(spec), sampler, centred, chains, seed)
+        out, sampling = draw_posterior(sampled, sampler, seen, chains, seed)
     history = provenance_of(runs, lifted, sampler, chains, seed, sampling, started)
     return Posterior(
         law=spec.law(**out["law"]),
@@ -164,6 +161,11 @@ def _sampled(
         reference={name: float(value) for name, value in data.reference.items()},
         provenance=history,
     )
+
+
+def _as_sampled(spec: ModelSpec, data: Data) -> tuple[Sampled, Any]:
+    """The model and the data in the coordinates that are sampled."""
+    return (spec, data) if spec.drift is None else (Centred(spec), CentredData.of(data))
 
 
 def with_saturation(stats: Mapping[str, Any], sampler: Sampler) -> dict[str, Any]:
@@ -223,6 +225,7 @@ def _forecasters(posterior: Posterior, sampler: Sampler, wider: bool) -> tuple[P
             models.append(prepared(spec.law.wider))
     share = replace(sampler, draws=max(sampler.draws // len(models), LEAST_DRAWS))
     chains, seed = provenance["chains"], provenance["seed"]
+    compile_together([_as_sampled(spec, data) for spec, _, data, _ in models], share)
     return tuple(_sampled(*model, share, chains, seed, time.perf_counter()) for model in models)
 
 
@@ -233,7 +236,7 @@ def forecast_noise(noise: type[Noise]) -> type[Noise]:
 
 def priors_for(spec: ModelSpec, law: type[Law], noise: type[Noise]) -> dict[str, Prior]:
     """Return the user's priors of one model that another has coordinates for."""
-    names = {c.name for c in (*law.coordinates, *noise.coordinates)}
+    names = {c.name for c in model_spec(law, noise, effects=spec.effects).beliefs}
     return {name: prior for name, prior in spec.priors if name in names}
 
 

@@ -12,10 +12,12 @@ from typer.testing import CliRunner
 import bayescale
 from bayescale import DesignError, InputError, Runs
 from bayescale.effects import Effects
-from bayescale.laws import Chinchilla
+from bayescale.fitting import priors_for
+from bayescale.laws import Chinchilla, Coupled
 from bayescale.model import data_of, model_spec, prior_draws
 from bayescale.noise import Gaussian, StudentT, StudentTTrend
 from bayescale.noise.symmetric import log_gamma
+from bayescale.priors import LogNormal
 from conftest import TRUTH, monte_carlo, simulate
 
 TRUTH_ORDER = ("E", "A", "B", "alpha", "beta")
@@ -382,3 +384,9 @@ def test_the_command(tmp_path):
     done = CliRunner().invoke(app, ["simulate", "--fit", str(saved), "--params", "1e9", "--tokens",
                                     "2e10"])  # fmt: skip
     assert done.exit_code == 0, done.output
+
+
+def test_a_prior_of_the_shifts_is_that_of_the_forecasts_too():
+    priors = {"omega": LogNormal(0.01, 0.3), "alpha": LogNormal(0.3, 0.1)}
+    spec = model_spec(Chinchilla, StudentT, priors, effects="run_id")
+    assert priors_for(spec, Coupled, StudentTTrend) == {"omega": priors["omega"]}

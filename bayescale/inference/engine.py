@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -52,6 +52,12 @@ def search_request(spec: Sampled, data: Any) -> tuple[Any, ...]:
     size = len(spec.coordinates)
     points = np.zeros((1, STARTS, size))
     return evaluate_curvature, (spec, 1), (points, np.ones((1, STARTS), bool), _as_one_set(data))
+
+
+def compile_together(models: Sequence[tuple[Sampled, Any]], sampler: Sampler) -> None:
+    """Compile what the sampling of several models needs, side by side."""
+    requests = [sample_request(spec, sampler, data) for spec, data in models]
+    programs(*requests, *(search_request(spec, data) for spec, data in models))
 
 
 def _as_one_set(data: Any) -> Any:
