@@ -27,10 +27,13 @@ def posterior(train: Runs, test: Runs, **options: str) -> np.ndarray:
 
 
 def widened(train: Runs, test: Runs) -> np.ndarray:
-    """The default, widened by its own backtest of the fitted runs."""
+    """The default, widened by its own backtest of the fitted runs; as it is if they are too few for one."""
     fit = bayescale.fit(train, seed=SEED)
     prediction = bayescale.predict(fit, N=test.N, D=test.D, seed=SEED, allow_failed=True)
-    found = bayescale.widen(prediction, bayescale.backtest(fit.runs, **fit.settings, seed=SEED))
+    try:
+        found = bayescale.widen(prediction, bayescale.backtest(fit.runs, **fit.settings, seed=SEED))
+    except bayescale.InputError:
+        return np.log(prediction.draws)
     logs = np.log(found.draws)
     median = np.median(logs, axis=0)
     return median + found.factors * (logs - median)
