@@ -196,19 +196,15 @@ def allocate(
     laws, shares = [part.flat_law() for part, _ in parts], [share for _, share in parts]
     forecasters = sound_forecasters(posterior, allow_failed)
 
-    def closed(law: Law) -> bool:
-        return isinstance(law, ClosedFormOptimum) and not numeric
-
-    with jax.enable_x64(True):
-        optima = [_optima(law, budgets, factor, closed(law)) for law in laws]
-        # Drift depends on compute alone: it moves the loss at the optimum, and not where that is.
-        forecast = [
-            _optima(model.flat_law(), budgets, factor, closed(model.law))[2]
-            * np.exp(model.drift_path({"N": budgets / factor, "D": np.ones_like(budgets)}))
-            for model, _ in forecasters
-        ]
-    N, D = (pooled([np.asarray(best[i]) for best in optima], shares) for i in (0, 1))
-    loss = pooled([np.asarray(there) for there in forecast], [share for _, share in forecasters])
+    optima = [optimal_splits(law, budgets, factor, numeric) for law in laws]
+    # Drift depends on compute alone: it moves the loss at the optimum, and not where that is.
+    forecast = [
+        optimal_splits(model.flat_law(), budgets, factor, numeric)[2]
+        * np.exp(model.drift_path({"N": budgets / factor, "D": np.ones_like(budgets)}))
+        for model, _ in forecasters
+    ]
+    N, D = (pooled([best[i] for best in optima], shares) for i in (0, 1))
+    loss = pooled(forecast, [share for _, share in forecasters])
     draws = {"N": N, "D": D, "tokens_per_parameter": D / N, "loss": loss}
     points = {"N": np.median(N, axis=0), "D": np.median(D, axis=0)}
     return Allocation(
@@ -221,7 +217,7 @@ def allocate(
         decades_beyond=decades_beyond(posterior.runs, points),
         draws=draws,
         flops_per_parameter_token=float(factor),
-        method="closed form" if all(map(closed, laws)) else "numeric",
+        method="closed form" if all(_closed(law, numeric) for law in laws) else "numeric",
         loss_unit=posterior.runs.loss_unit,
         n_runs=len(posterior.runs),
         law=posterior.name,
@@ -250,6 +246,32 @@ def _require_law_of_two(posterior: Posterior, allow_failed: bool) -> None:
                     "such runs do not say where the optimum is; it would come from the prior",
                     "add runs with other tokens per parameter")
         )  # fmt: skip
+
+
+def optimal_splits(
+    law: Law, budgets: ArrayLike, flops_per_parameter_token: float, numeric: bool = False
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return N, D and loss at the optimum under C = k N D, each of shape (laws, budgets).
+
+    Parameters
+    ----------
+    law
+        Laws of N and D, every field of shape (laws,).
+    budgets
+        Compute C in FLOPs, shape (budgets,).
+    flops_per_parameter_token
+        k.
+    numeric
+        Search, even where the law has a closed form.
+    """
+    with jax.enable_x64(True):
+        found = _optima(law, budgets, flops_per_parameter_token, _closed(law, numeric))
+        N, D, loss = map(np.asarray, found)
+        return N, D, loss
+
+
+def _closed(law: Law, numeric: bool) -> bool:
+    return isinstance(law, ClosedFormOptimum) and not numeric
 
 
 @partial(jax.jit, static_argnames="closed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -9,7 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayescale.drift import log_compute
+from bayescale.effects import Effects
 from bayescale.intervals import flat
+from bayescale.laws import law_losses
 from bayescale.model import prior_draws, span_of
 from bayescale.posterior import PRIOR_DRAWS, Posterior
 
@@ -99,25 +102,33 @@ def log_likelihood(posterior: Posterior) -> np.ndarray:
     """
     inputs, se, below = _seen(posterior)
     observed = np.log(posterior.runs.loss)
-    effects = posterior.spec.effects
     names, group = _groups(posterior)
     # Among the runs a drift is what its increments say, whatever the seed.
     every = (posterior.shape[0] * posterior.shape[1], len(observed))
     drift = np.broadcast_to(posterior.drift_path(inputs), every)
+    draws = posterior.flat_law(), posterior.flat_noise(), drift, _omegas(posterior, 0)[0]
+    with jax.enable_x64(True):
+        found = np.asarray(
+            _densities(posterior.spec.effects, *draws, observed, inputs, se, below, group)
+        )
+    return found[:, : len(names) or None].reshape(*posterior.shape, -1)
+
+
+@partial(jax.jit, static_argnums=0)
+def _densities(
+    effects: Effects | None, law: Any, noise: Any, drift: Any, omega: Any, *seen: Any
+) -> Any:
+    """Log densities of the rows, or of as many groups as there may be, shape (draws, rows)."""
+    observed, inputs, se, below, group = seen
 
     def one(law: Any, noise: Any, drift: Any, omega: Any) -> Any:
         residual = observed - jnp.log(law.loss(inputs)) - drift
         if effects is None:
             return noise.log_density(residual, se, below)
-        weight = np.ones(len(observed))
-        found = effects.log_densities(noise, omega, residual, se, below, weight, group)
-        return found[: len(names)]
+        weight = jnp.ones_like(residual)
+        return effects.log_densities(noise, omega, residual, se, below, weight, group)
 
-    omega, _ = _omegas(posterior, 0)
-    with jax.enable_x64(True):
-        draws = posterior.flat_law(), posterior.flat_noise(), drift, omega
-        found = np.asarray(jax.jit(jax.vmap(one))(*draws))
-    return found.reshape(*posterior.shape, -1)
+    return jax.vmap(one)(law, noise, drift, omega)
 
 
 def _groups(posterior: Posterior) -> tuple[tuple[str, ...], np.ndarray]:
@@ -143,14 +154,8 @@ def _predictive(
     effects = posterior.spec.effects
     inputs, se, below = _seen(posterior)
     _, group = _groups(posterior)
-
-    def log_loss(law: Any) -> Any:
-        return jnp.log(law.loss(inputs))
-
-    law, noise = posterior.flat_law(), posterior.flat_noise()
     omega, prior_omega = _omegas(posterior, seed)
-    with jax.enable_x64(True):
-        means = [np.asarray(jax.jit(jax.vmap(log_loss))(draws)) for draws in (law, prior_law)]
+    means = [np.log(law_losses(law, inputs)) for law in (posterior.flat_law(), prior_law)]
     generator = np.random.default_rng(seed)
 
     def scattered(mean: Any, scatter: Any, omega: Any) -> np.ndarray:
@@ -159,8 +164,9 @@ def _predictive(
             return mean + scatter.scatter(generator, se, below)
         return mean + effects.scatter(scatter, omega[:, None], generator, se, below, group)
 
-    replicated = scattered(means[0] + posterior.drift_path(inputs, seed), noise, omega)
-    prior_mean = means[1] + _prior_drift(posterior, inputs, seed)
+    mean = means[0] + posterior.drift_path(inputs, seed)
+    replicated = scattered(mean, posterior.flat_noise(), omega)
+    prior_mean = means[1] + posterior.prior_drift_path(inputs, seed)
     prior_replicated = scattered(prior_mean, prior_noise, prior_omega)
     return replicated.reshape(*posterior.shape, len(posterior.runs)), prior_replicated
 
@@ -173,15 +179,3 @@ def _omegas(posterior: Posterior, seed: int) -> tuple[np.ndarray, np.ndarray]:
     name = effects.parameter.name
     prior = prior_draws(posterior.spec, posterior.reference, PRIOR_DRAWS, seed)
     return flat(posterior.coordinates[name]), prior[name]
-
-
-def _prior_drift(posterior: Posterior, inputs: dict[str, Any], seed: int) -> Any:
-    """The drift of log loss at the runs, from its prior; the draws that go with `Posterior.prior`."""
-    spec = posterior.spec
-    if spec.drift is None:
-        return 0.0
-    increments = prior_draws(spec, posterior.reference, PRIOR_DRAWS, seed)
-    span = span_of(posterior.runs, spec.law.inputs)
-    generator = np.random.default_rng([seed, 0])
-    with jax.enable_x64(True):
-        return spec.drift.path(increments, log_compute(inputs), span, generator)

@@ -9,15 +9,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from bayescale.laws import Law
-from bayescale.model import Data, ModelSpec
-from bayescale.noise import Noise
+from bayescale.model import Data, OfModel
 from bayescale.parameters import Coordinate
-from bayescale.priors import Prior
 
-TYPICAL_SIGMA = (
-    0.006  # the prior's median: what residuals weigh against the prior of the increments
-)
+TYPICAL_SIGMA = 0.006  # the prior's median: what residuals weigh against the increments' prior
 
 
 class CentredData(NamedTuple):
@@ -54,7 +49,7 @@ class CentredData(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Centred:
+class Centred(OfModel):
     r"""A model with drift, whose increments are sampled as departures from what the law leaves over.
 
     .. math:: w = v + P\,(\ln L - \ln L_\theta)
@@ -68,23 +63,6 @@ class Centred:
     model
         The model, with a drift.
     """
-
-    model: ModelSpec
-
-    @property
-    def law(self) -> type[Law]:
-        """The law."""
-        return self.model.law
-
-    @property
-    def noise(self) -> type[Noise]:
-        """The noise model."""
-        return self.model.noise
-
-    @property
-    def priors(self) -> tuple[tuple[str, Prior], ...]:
-        """Priors in place of those of the law and the noise."""
-        return self.model.priors
 
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:

@@ -133,7 +133,8 @@ def fit(
     posterior = _sampled(spec, runs, data, lifted, sampler, chains, seed, started)
     if drift != FORECASTS:
         return posterior
-    return replace(posterior, make_forecasters=partial(_forecasters, posterior, sampler, wider))
+    posterior = replace(posterior, provenance={**posterior.provenance, "wider": wider})
+    return replace(posterior, make_forecasters=partial(_forecasters, posterior, sampler))
 
 
 def _sampled(
@@ -205,7 +206,7 @@ def provenance_of(
     }
 
 
-def _forecasters(posterior: Posterior, sampler: Sampler, wider: bool) -> tuple[Posterior, ...]:
+def _forecasters(posterior: Posterior, sampler: Sampler) -> tuple[Posterior, ...]:
     """Sample the models that forecast the same runs, each with its share of the draws.
 
     The law and the wider one, both with drift and with scatter that has a trend; the law alone if there
@@ -220,7 +221,7 @@ def _forecasters(posterior: Posterior, sampler: Sampler, wider: bool) -> tuple[P
         return prepare(runs, law, noise, priors=priors, drift=DampedTrend(), **options)
 
     models = [prepared(spec.law)]
-    if wider and spec.law.wider is not None:
+    if provenance["wider"] and spec.law.wider is not None:
         with contextlib.suppress(DesignError):
             models.append(prepared(spec.law.wider))
     share = replace(sampler, draws=max(sampler.draws // len(models), LEAST_DRAWS))

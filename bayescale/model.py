@@ -190,6 +190,28 @@ class ModelSpec:
         return prior + self.log_likelihood(coordinates, data)
 
 
+@dataclass(frozen=True)
+class OfModel:
+    """What is sampled in place of a model, in other coordinates or for several groups: a `Sampled`."""
+
+    model: ModelSpec
+
+    @property
+    def law(self) -> type[Law]:
+        """The law."""
+        return self.model.law
+
+    @property
+    def noise(self) -> type[Noise]:
+        """The noise model."""
+        return self.model.noise
+
+    @property
+    def priors(self) -> tuple[tuple[str, Prior], ...]:
+        """Priors in place of those of the law and the noise."""
+        return self.model.priors
+
+
 def model_spec(
     law: type[Law],
     noise: type[Noise],

@@ -23,9 +23,8 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.special import ndtr
 
-from bayescale.laws import Law
-from bayescale.model import Data, ModelSpec
-from bayescale.noise import Noise
+from bayescale.cholesky import cholesky_columns, solve_lower, solve_upper
+from bayescale.model import Data, OfModel
 from bayescale.parameters import Coordinate
 from bayescale.priors import Beta, Normal, Prior, softplus
 
@@ -119,25 +118,8 @@ def along_splines(splines: Any, w: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class GroupSpec:
+class GroupSpec(OfModel):
     """The model of one group alone, in the standard normal coordinates w; then its drift."""
-
-    model: ModelSpec
-
-    @property
-    def law(self) -> type[Law]:
-        """The law."""
-        return self.model.law
-
-    @property
-    def noise(self) -> type[Noise]:
-        """The noise model."""
-        return self.model.noise
-
-    @property
-    def priors(self) -> tuple[tuple[str, Prior], ...]:
-        """Priors in place of the law's own."""
-        return self.model.priors
 
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:
@@ -186,7 +168,7 @@ class GroupSpec:
 
 
 @dataclass(frozen=True)
-class PooledSpec:
+class PooledSpec(OfModel):
     r"""The model of all groups together; the interface of `ModelSpec` that is sampled.
 
     The vector holds the mean of w and tau of each coordinate and, for each group, e: its own vector x
@@ -211,23 +193,7 @@ class PooledSpec:
     parametrization of hierarchical models, Statistical Science 22, 59-73.
     """
 
-    model: ModelSpec
     groups: int
-
-    @property
-    def law(self) -> type[Law]:
-        """The law."""
-        return self.model.law
-
-    @property
-    def noise(self) -> type[Noise]:
-        """The noise model."""
-        return self.model.noise
-
-    @property
-    def priors(self) -> tuple[tuple[str, Prior], ...]:
-        """Priors in place of the law's own."""
-        return self.model.priors
 
     @property
     def one(self) -> GroupSpec:
@@ -338,44 +304,6 @@ def coordinates_at(
         name: np.asarray(prior.from_unbounded(u[:, i], reference)[0]).reshape(np.shape(w[name]))
         for i, (name, prior) in enumerate(priors.items())
     }
-
-
-def cholesky_columns(matrix: Any) -> tuple[Any, Any]:
-    """Return the columns of the Cholesky root, on the first axis, and its diagonal.
-
-    In a loop, since LAPACK's routines for such small matrices, and the derivatives of them, wait for
-    threads longer than they work, and the loop written out takes minutes to compile.
-    """
-
-    def step(rest: Any, one: Any) -> tuple[Any, tuple[Any, Any]]:
-        column = rest @ one
-        root = jnp.sqrt(column @ one)
-        column = column / root  # 0 above the diagonal, since what was there is taken away
-        return rest - column[:, None] * column, (column, root)
-
-    return jax.lax.scan(step, matrix, jnp.eye(len(matrix)))[1]
-
-
-def solve_lower(columns: Any, diagonal: Any, right: Any) -> Any:
-    """Return what the root times gives `right`."""
-
-    def step(rest: Any, there: Any) -> tuple[Any, Any]:
-        one, column, root = there
-        value = (rest @ one) / root
-        return rest - value * column, value
-
-    return jax.lax.scan(step, right, (jnp.eye(len(right)), columns, diagonal))[1]
-
-
-def solve_upper(columns: Any, diagonal: Any, right: Any) -> Any:
-    """Return what the transposed root times gives `right`."""
-
-    def step(found: Any, there: Any) -> tuple[Any, None]:
-        one, column, root, value = there
-        return found + one * (value - column @ found) / root, None
-
-    each = jnp.eye(len(right)), columns, diagonal, right
-    return jax.lax.scan(step, jnp.zeros_like(right), each, reverse=True)[0]
 
 
 def at(name: str, group: int) -> str:

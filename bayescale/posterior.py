@@ -132,6 +132,7 @@ class Posterior:
             "drift": FORECASTS if self.make_forecasters is not None else spec.drift,
             "effects": None if spec.effects is None else spec.effects.label,
             "allow": self.provenance.get("allowed", ()),
+            "wider": self.provenance.get("wider", True),
         }
 
     @cached_property
@@ -279,15 +280,28 @@ class Posterior:
         seed
             Seed of the walk beyond the runs.
         """
+        return self._path(points, self.coordinates, np.random.default_rng([seed, WALK]))
+
+    def prior_drift_path(
+        self, points: Mapping[str, ArrayLike], seed: int = 0
+    ) -> NDArray[np.float64] | float:
+        """Return `drift_path` from the prior, for the draws that `prior` gives with this seed."""
+        draws = prior_draws(self.spec, self.reference, PRIOR_DRAWS, seed)
+        return self._path(points, draws, np.random.default_rng([seed, 0]))
+
+    def _path(
+        self,
+        points: Mapping[str, ArrayLike],
+        coordinates: Mapping[str, np.ndarray],
+        generator: np.random.Generator,
+    ) -> NDArray[np.float64] | float:
         if self.spec.drift is None:
             return 0.0
-        increments = {name: flat(self.coordinates[name]) for name in self.spec.drift.names}
+        logs = log_compute({s: points[s] for s in self.inputs})
+        increments = {name: np.ravel(coordinates[name]) for name in self.spec.drift.names}
         with jax.enable_x64(True):
             return self.spec.drift.path(
-                increments,
-                log_compute({s: points[s] for s in self.spec.law.inputs}),
-                span_of(self.runs, self.spec.law.inputs),
-                np.random.default_rng([seed, WALK]),
+                increments, logs, span_of(self.runs, self.inputs), generator
             )
 
     def scatter(

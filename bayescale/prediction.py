@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 
 from bayescale.errors import InputError, Problem, shown
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
+from bayescale.laws import law_losses
 from bayescale.mixture import Mixture, law_points, pooled
 from bayescale.posterior import Posterior
 from bayescale.runs import ROLES, Runs
@@ -364,8 +364,7 @@ def sound_forecasters(
 
 def law_loss(posterior: Posterior, points: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
     """Return the law's loss for every draw at every point, shape (draws, points)."""
-    with jax.enable_x64(True):
-        return np.asarray(_law_loss(posterior.flat_law(), dict(points)))
+    return law_losses(posterior.flat_law(), points)
 
 
 def mean_loss(
@@ -376,11 +375,6 @@ def mean_loss(
     Shape (draws, points). `seed` is that of the drift beyond the runs.
     """
     return law_loss(posterior, points) * np.exp(posterior.drift_path(points, seed))
-
-
-@jax.jit
-def _law_loss(law: Any, points: Any) -> Any:
-    return jax.vmap(lambda law: law.loss(points))(law)
 
 
 def decades_beyond(runs: Runs, points: Mapping[str, ArrayLike]) -> NDArray[np.float64]:

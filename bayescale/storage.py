@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 FORMAT = 4
 MIXTURE_FORMAT = 5  # of a file that holds a mixture; older versions read none
 SAMPLE_AXES = ("chain", "draw")
-FORECASTER = "forecaster"  # groups of this name, with a number, hold other posteriors
-GROUP, STATS = "group", "sample_stats"
+STATS = "sample_stats"
+FORECASTER = "forecaster"  # groups of this name, with a number, hold other posteriors;
+LAW, GROUP = "law", "group"  # of these, the posteriors of a mixture and of a pooled fit
 POOLED, POOLED_FORMAT = "bayescale_pooled", 1
 NEW = "new"  # the name of the group of a pooled fit that was not seen
-LAW = "law"  # likewise, for the posteriors of a mixture
 
 
 def save(posterior: Posterior | Mixture, path: str | Path) -> Path:
@@ -151,6 +151,15 @@ def _chosen(
     return group_of(tree, place, source, law)
 
 
+def _check_format(history: Mapping[str, Any], latest: int, source: str) -> None:
+    """Raise if a later version wrote the file."""
+    if history["format"] > latest:
+        raise InputError(
+            Problem(source, f"its format is {history['format']} and this version reads up to {latest}",
+                    remedy="update bayescale")
+        )  # fmt: skip
+
+
 def pooled_history(tree: xarray.DataTree, source: str) -> dict[str, Any]:
     """Return what a pooled fit says of itself; raises if a later version wrote it, or if it is none."""
     if POOLED not in tree.attrs:
@@ -159,11 +168,7 @@ def pooled_history(tree: xarray.DataTree, source: str) -> dict[str, Any]:
                     remedy="read it with load")
         )  # fmt: skip
     history = json.loads(tree.attrs[POOLED])
-    if history["format"] > POOLED_FORMAT:
-        raise InputError(
-            Problem(source, f"its format is {history['format']} and this version reads up to "
-                    f"{POOLED_FORMAT}", remedy="update bayescale")
-        )  # fmt: skip
+    _check_format(history, POOLED_FORMAT, source)
     return history
 
 
@@ -305,11 +310,7 @@ def _read(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -> Po
     history = json.loads(tree.attrs["bayescale"])
     if "weights" not in history:
         return from_tree(tree, source, law)
-    if history["format"] > MIXTURE_FORMAT:
-        raise InputError(
-            Problem(source, f"its format is {history['format']} and this version reads up to "
-                    f"{MIXTURE_FORMAT}", remedy="update bayescale")
-        )  # fmt: skip
+    _check_format(history, MIXTURE_FORMAT, source)
     posteriors = _numbered(tree, source, LAW, None if law is None else get_law(law))
     return Mixture(posteriors, tuple(history["weights"]), history["provenance"])
 
@@ -334,11 +335,7 @@ def _names(law: type[Law]) -> tuple[str, str]:
 def from_tree(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -> Posterior:
     """Return the posterior that `to_tree` made this tree from."""
     history = json.loads(tree.attrs["bayescale"])
-    if history["format"] > FORMAT:
-        raise InputError(
-            Problem(source, f"its format is {history['format']} and this version reads up to {FORMAT}",
-                    remedy="update bayescale")
-        )  # fmt: skip
+    _check_format(history, FORMAT, source)
     if history["format"] == 2:
         raise InputError(
             Problem(source, "its drift is a random walk of log loss, which this version has not",

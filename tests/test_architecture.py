@@ -20,6 +20,7 @@ ORDER = [
     ("tables",),
     ("cache",),
     ("convergence",),
+    ("cholesky",),
     ("contraction",),
     ("priors",),
     ("parameters",),

@@ -13,7 +13,7 @@ from bayescale import InputError, Runs, backtest
 from bayescale.backtesting import FRACTIONS
 from bayescale.cli.main import app
 from bayescale.intervals import Interval
-from bayescale.plots import plot_backtest, save_backtest_plot
+from bayescale.plots import plot_backtest, save_plot
 
 
 def budgets(seed=0, per_budget=8):
@@ -150,7 +150,7 @@ def test_the_figure_shows_every_outcome(result, tmp_path):
         shown = np.concatenate([c.get_offsets() for c in ax.collections[1:]])
         errors = 100 * np.concatenate([origin.error[origin.inside], origin.error[~origin.inside]])
         np.testing.assert_allclose(shown[:, 1], errors)
-    assert {p.name for p in save_backtest_plot(result, tmp_path)} == {
+    assert {p.name for p in save_plot(result, tmp_path)} == {
         "backtest.png",
         "backtest.pdf",
     }

@@ -28,7 +28,7 @@ from bayescale.inference.batch import BatchFit
 from bayescale.inference.engine import draw_posterior
 from bayescale.inference.nuts import Sampler
 from bayescale.laws import Chinchilla
-from bayescale.plots import plot_comparison, save_comparison_plot
+from bayescale.plots import plot_comparison, save_plot
 from bayescale.priors import LogNormal
 
 PLAIN = {"noise": "gaussian", "drift": "none"}  # what compiles fastest
@@ -434,7 +434,7 @@ def test_the_figure(result, tmp_path):
     np.testing.assert_allclose(
         forecasts, [one.difference("forecasts").value for one in result.laws]
     )
-    names = {p.name for p in save_comparison_plot(result, tmp_path)}
+    names = {p.name for p in save_plot(result, tmp_path)}
     assert names == {"comparison.png", "comparison.pdf"}
     pyplot.close("all")
     lost = tuple(replace(one, weights={}) for one in result.laws)

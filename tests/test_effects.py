@@ -48,6 +48,11 @@ def uneven(seed=5):
     return table | {"loss_se": 0.002 * generator.uniform(size=21) * table["loss"]}
 
 
+def pad(values):
+    """The values with 11 zeros behind."""
+    return np.pad(np.asarray(values, dtype=float), (0, 11))
+
+
 def twin(noise, omega, residual, se, below):
     """The log density of one group, from SciPy."""
     sigma = noise.sigma * np.exp(getattr(noise, "trend", 0.0) * below)
@@ -70,12 +75,11 @@ def test_the_density_of_a_group_is_scipys(noise):
     generator = np.random.default_rng(1)
     below, se = generator.uniform(0, 2, 21), runs.relative_se
     residual = 0.02 * generator.standard_normal(21)
-    pad = lambda values: np.pad(values, (0, 11), constant_values=0.0)  # noqa: E731
     for omega in (1e-6, 0.004, 0.3):
         with jax.enable_x64(True):
             found = effects.log_densities(
                 noise, omega, pad(residual), pad(se), pad(below), pad(np.ones(21)),
-                pad(group).astype(float),
+                pad(group),
             )  # fmt: skip
         expected = [
             twin(noise, omega, *(v[group == g] for v in (residual, se, below))) for g in range(8)
@@ -125,7 +129,6 @@ def test_rows_that_are_not_there_and_groups_that_count_twice():
         data_of(table, ("N", "D"), None, spec.effects)._replace(reference=data.reference)
         for table in (table, runs.take(keep))
     )
-    pad = lambda values: np.pad(values.astype(float), (0, 11))  # noqa: E731
     with jax.enable_x64(True):
         for point in at_some_point(spec, data):
             found = spec.log_likelihood(point, data._replace(weight=pad(keep)))

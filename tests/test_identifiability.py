@@ -22,7 +22,7 @@ from bayescale.laws import Law
 from bayescale.model import data_of, model_spec, prior_draws
 from bayescale.noise import StudentT
 from bayescale.parameters import Coordinate, parameter
-from bayescale.plots import plot_identifiability, save_identifiability_plot
+from bayescale.plots import plot_identifiability, save_plot
 from bayescale.priors import LogNormal
 from bayescale.uninformed import GRID, in_prior_units, varimax
 from conftest import TRUTH, monte_carlo, synthetic_posterior
@@ -622,7 +622,7 @@ def test_the_figure_has_a_bar_for_each_quantity(collinear, tmp_path):
     assert ax.containers[2].get_label() == "posterior, above 90%: is the prior"
     assert len(ax.containers[2]) == len(collinear.prior)
     assert any(text.get_text().endswith("prior, with B") for text in ax.texts)
-    paths = save_identifiability_plot(collinear, tmp_path)
+    paths = save_plot(collinear, tmp_path)
     assert {p.name for p in paths} == {"identifiability.png", "identifiability.pdf"}
     pyplot.close("all")
 

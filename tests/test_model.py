@@ -221,7 +221,10 @@ def test_density_is_that_of_a_plain_numpyro_model():
 
 def padded(data, rows, junk):
     """The data with rows of weight 0 appended."""
-    grow = lambda column, value: np.concatenate([column, np.full(rows, value)])  # noqa: E731
+
+    def grow(column, value):
+        return np.concatenate([column, np.full(rows, value)])
+
     return data._replace(
         inputs={symbol: grow(column, junk) for symbol, column in data.inputs.items()},
         log_loss=grow(data.log_loss, junk),

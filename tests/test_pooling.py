@@ -17,7 +17,7 @@ from bayescale.inference.pooled import draw_pooled
 from bayescale.laws import Chinchilla, Power
 from bayescale.model import data_of, model_spec, reference_of
 from bayescale.noise import Gaussian, StudentT
-from bayescale.plots import plot_groups, save_groups_plot
+from bayescale.plots import plot_groups, save_plot
 from bayescale.population import (
     GroupData,
     PooledData,
@@ -309,7 +309,7 @@ def test_the_figure(pooled, tmp_path):
     assert [t.get_text() for t in axes[0].get_yticklabels()] == [*SIZES, "a new group"]
     with pytest.raises(InputError, match="no parameter 'gamma'"):
         plot_groups(pooled, ["gamma"])
-    assert {p.name for p in save_groups_plot(pooled, tmp_path)} == {"groups.png", "groups.pdf"}
+    assert {p.name for p in save_plot(pooled, tmp_path)} == {"groups.png", "groups.pdf"}
     pyplot.close("all")
 
 

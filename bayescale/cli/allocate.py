@@ -18,7 +18,7 @@ from bayescale.cli.options import (
     parse_failed,
     parse_numbers,
 )
-from bayescale.cli.output import emit, emit_json, emit_table, progress
+from bayescale.cli.output import emit_result, progress
 from bayescale.cli.warnings import report
 from bayescale.errors import InputError, Problem
 
@@ -61,10 +61,5 @@ def run(
             flops_per_parameter_token=factors[0] if factors else None,
             allow_failed=allow_failed,
         )
-    if json:
-        emit_json(allocation.to_json())
-    elif table is not None:
-        emit_table(allocation.table(), table.value)
-    else:
-        emit(repr(allocation))
+    emit_result(allocation.to_json, allocation.table, table, json)
     report(posterior, allocation.decades_beyond, quiet or json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +18,7 @@ from bayescale.cli.options import (
     LossUnit,
     NoiseName,
     OneVariable,
+    Plot,
     Quiet,
     RunsArgument,
     Seed,
@@ -28,7 +28,7 @@ from bayescale.cli.options import (
     parse_numbers,
     read_runs,
 )
-from bayescale.cli.output import bar, drawing, emit, emit_json, emit_table, note
+from bayescale.cli.output import bar, draw, emit_result, note_all
 
 NAME = "backtest"
 EXAMPLE = "Example:  bayescale backtest runs.csv --law coupled --plots figures"
@@ -54,9 +54,7 @@ def run(
     allow: AllowChecks = None,
     level: Level = 0.9,
     seed: Seed = 0,
-    plots: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the figure here, as PNG and PDF.")
-    ] = None,
+    plots: Plot = None,
     table: TableOption = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -80,17 +78,6 @@ def run(
             level=level,
             progress=progress,
         )
-    if plots is not None:
-        with drawing(plots, quiet or json):
-            from bayescale.plots import save_backtest_plot
-
-            save_backtest_plot(result, plots)
-    if json:
-        emit_json(result.to_json())
-    elif table is not None:
-        emit_table(result.table(), table.value)
-    else:
-        emit(f"{result.table().caption}\n{result.table().text()}")
-    if not (json or quiet):
-        for verdict in result.verdicts:
-            note(str(verdict))
+    draw(result, plots, quiet or json)
+    emit_result(result.to_json, result.table, table, json)
+    note_all(result.verdicts, json or quiet)

@@ -32,7 +32,7 @@ from bayescale.cli.options import (
     parse_points,
     read_runs,
 )
-from bayescale.cli.output import bar, emit, emit_json, emit_table, note
+from bayescale.cli.output import bar, emit_result, note, note_all
 
 NAME = "bootstrap"
 EXAMPLE = "Example:  bayescale bootstrap runs.csv --clusters group --columns group=lab --flops 1e24"
@@ -83,19 +83,12 @@ def run(
             x=x,
             effects=effects,
             allow=parse_names(allow),
-            method=method,  # type: ignore[arg-type]
+            method=method,
             seed=seed,
             level=level,
             executor=executor,
             progress=progress,
             announce=None if quiet or json else lambda estimate: note(str(estimate)),
         )
-    if json:
-        emit_json(result.to_json())
-    elif table is not None:
-        emit_table(result.table(), table.value)
-    else:
-        emit(f"{result.table().caption}\n{result.table().text()}")
-    if not (json or quiet):
-        for verdict in result.verdicts:
-            note(str(verdict))
+    emit_result(result.to_json, result.table, table, json)
+    note_all(result.verdicts, json or quiet)

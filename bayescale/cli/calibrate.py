@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,12 +13,13 @@ from bayescale.cli.options import (
     Json,
     LawClass,
     MethodName,
+    Plot,
     Quiet,
     Seed,
     TableOption,
     parse_failed,
 )
-from bayescale.cli.output import bar, drawing, emit, emit_json, emit_table, note
+from bayescale.cli.output import bar, draw, emit_result, note_all
 from bayescale.errors import InputError, Problem
 
 NAME = "calibrate"
@@ -44,9 +44,7 @@ def run(
     false_alarm: Annotated[
         float, typer.Option(help="Chance that any quantity fails if all is right.")
     ] = 0.001,
-    plots: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the figure here, as PNG and PDF.")
-    ] = None,
+    plots: Plot = None,
     law: LawClass = None,
     allow: AllowFailed = None,
     table: TableOption = None,
@@ -72,25 +70,14 @@ def run(
         result = calibrate(
             posterior,
             replicates=replicates,
-            method=method,  # type: ignore[arg-type]
+            method=method,
             seed=seed,
             false_alarm=false_alarm,
             allow_failed=allow_failed,
             progress=progress,
         )
-    if plots is not None:
-        with drawing(plots, quiet or json):
-            from bayescale.plots import save_calibration_plot
-
-            save_calibration_plot(result, plots)
-    if json:
-        emit_json(result.to_json())
-    elif table is not None:
-        emit_table(result.table(), table.value)
-    else:
-        emit(f"{result.table().caption}\n{result.table().text()}")
-    if not (json or quiet):
-        for verdict in result.verdicts:
-            note(str(verdict))
+    draw(result, plots, quiet or json)
+    emit_result(result.to_json, result.table, table, json)
+    note_all(result.verdicts, json or quiet)
     if strict and result.verdicts:
         raise typer.Exit(3)

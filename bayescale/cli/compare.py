@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ from bayescale.cli.options import (
     LossUnit,
     NoiseName,
     OneVariable,
+    Plot,
     Quiet,
     RunsArgument,
     Seed,
@@ -27,7 +28,7 @@ from bayescale.cli.options import (
     parse_numbers,
     read_runs,
 )
-from bayescale.cli.output import bar, drawing, emit, emit_json, emit_table, note
+from bayescale.cli.output import bar, draw, emit_result, note, note_all
 
 NAME = "compare"
 EXAMPLE = "Example:  bayescale compare runs.csv --laws chinchilla,coupled -o mixture.nc"
@@ -44,7 +45,7 @@ def run(
         ),
     ] = None,
     score: Annotated[
-        str,
+        Literal["forecasts", "loo"],
         typer.Option(
             help="What ranks and weighs the laws: forecasts (of larger runs from cheaper ones), or "
             "loo (of runs like these)."
@@ -85,9 +86,7 @@ def run(
             help="Save the mixture of the laws here, for predict and allocate.",
         ),
     ] = None,
-    plots: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the figure here, as PNG and PDF.")
-    ] = None,
+    plots: Plot = None,
     table: TableOption = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -103,7 +102,7 @@ def run(
             table_of_runs,
             parse_names(laws) or None,
             noise,
-            score=score,  # type: ignore[arg-type]
+            score=score,
             leave_out=leave_out,
             fractions=FRACTIONS if shares is None else shares,
             x=x,
@@ -116,19 +115,9 @@ def run(
         )
         if output is not None:
             result.mixture.save(output)
-    if plots is not None:
-        with drawing(plots, quiet or json):
-            from bayescale.plots import save_comparison_plot
-
-            save_comparison_plot(result, plots)
-    if json:
-        emit_json({**result.to_json(), "path": None if output is None else str(output)})
-    elif table is not None:
-        emit_table(result.table(), table.value)
-    else:
-        emit(f"{result.table().caption}\n{result.table().text()}")
-    if not (json or quiet):
-        for verdict in result.verdicts:
-            note(str(verdict))
-        if output is not None:
-            note(f"saved to {output}")
+    draw(result, plots, quiet or json)
+    path = None if output is None else str(output)
+    emit_result(result.to_json, result.table, table, json, path=path)
+    note_all(result.verdicts, json or quiet)
+    if path is not None and not (json or quiet):
+        note(f"saved to {path}")

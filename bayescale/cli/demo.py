@@ -47,7 +47,7 @@ def run(
     if json:
         emit_json(
             {
-                "fit": fit_json(posterior, level, None),
+                "fit": fit_json(posterior, level) | {"path": None},
                 "forecast": [
                     {**point, "observed": float(y), "inside": hit}
                     for point, y, hit in zip(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,11 +28,12 @@ from bayescale.cli.options import (
     parse_names,
     read_runs,
 )
-from bayescale.cli.output import drawing, emit, emit_json, emit_table, note, progress
+from bayescale.cli.output import draw, drawing, emit_result, note, progress
 from bayescale.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from bayescale.diagnostics import Diagnostics
+    from bayescale.pooled import PooledFit
     from bayescale.posterior import Posterior
 
 NAME = "fit"
@@ -81,14 +83,16 @@ def run(
     from bayescale.intervals import check_level
 
     check_level(level)
-    check_pooling(by, pool, unpooled)
+    check_pooling(by, pool, unpooled, effects)
     settings: dict[str, Any] = {"x": x, "drift": drift, "allow": parse_names(allow), "seed": seed,
                                 "chains": chains, "draws": draws, "warmup": warmup}  # fmt: skip
+    path = None if output is None else str(output)
+    result: Posterior | PooledFit
     if pool:
         with progress(f"fitting {law} to the groups of {runs}", quiet or json):
             from bayescale.pooling import fit_pooled
 
-            pooled = fit_pooled(
+            result = pooled = fit_pooled(
                 runs,
                 parse_names(by),
                 law,
@@ -99,50 +103,30 @@ def run(
                 unpooled=unpooled,
                 **settings,
             )
-            if output is not None:
-                pooled.save(output)
+            if path is not None:
+                pooled.save(path)
+        draw(pooled, plots, quiet or json, level=level)
+        data = partial(pooled.to_json, level)
+    else:
+        table_of_runs = read_runs(runs, columns, where, loss_unit)
+        with progress(f"fitting {law} to {len(table_of_runs)} runs", quiet or json):
+            from bayescale.fitting import fit
+
+            result = posterior = fit(table_of_runs, law, noise, effects=effects, **settings)
+            if path is not None:
+                posterior.save(path)
         if plots is not None:
             with drawing(plots, quiet or json):
-                from bayescale.plots import save_groups_plot
+                from bayescale.plots import save_plots
 
-                save_groups_plot(pooled, plots, level)
-        if json:
-            emit_json(pooled.to_json(level) | {"path": None if output is None else str(output)})
-        elif table is not None:
-            emit_table(pooled.table(level), table.value)
-        else:
-            emit(pooled.text(level))
-        leave(pooled.diagnostics, output, table is not None, strict, json or quiet)
-        return
-    table_of_runs = read_runs(runs, columns, where, loss_unit)
-    with progress(f"fitting {law} to {len(table_of_runs)} runs", quiet or json):
-        from bayescale.fitting import fit
-
-        posterior = fit(
-            table_of_runs,
-            law,
-            noise,
-            effects=effects,
-            **settings,
-        )
-        diagnostics = posterior.diagnostics
-        if output is not None:
-            posterior.save(output)
-    if plots is not None:
-        with drawing(plots, quiet or json):
-            from bayescale.plots import save_plots
-
-            save_plots(posterior, plots, level)
-    if json:
-        emit_json(fit_json(posterior, level, output))
-    elif table is not None:
-        emit_table(posterior.table(level), table.value)
-    else:
-        emit(posterior.text(level))
-    leave(diagnostics, output, table is not None, strict, json or quiet)
+                save_plots(posterior, plots, level)
+        data = partial(fit_json, posterior, level)
+    tabulated, told = partial(result.table, level), partial(result.text, level)
+    emit_result(data, tabulated, table, json, told, path=path)
+    leave(result.diagnostics, path, table is not None, strict, json or quiet)
 
 
-def check_pooling(by: list[str] | None, pool: bool, unpooled: bool) -> None:
+def check_pooling(by: list[str] | None, pool: bool, unpooled: bool, effects: str | None) -> None:
     """Refuse options of pooling that do not go together."""
     if pool and not parse_names(by):
         remedy = "write --by COLUMN, such as --by corpus"
@@ -152,26 +136,32 @@ def check_pooling(by: list[str] | None, pool: bool, unpooled: bool) -> None:
             "write --by COLUMN --pool; for a fit of each group alone, use  bayescale sweep --by"
         )
         raise InputError(Problem("--by", "it is for pooled fits", remedy=remedy))
+    if effects and pool:
+        raise InputError(
+            Problem("--effects", "it does not go with --pool",
+                    "a pooled fit takes the rows of a group as independent given its law",
+                    "pool by the label that the rows share, or fit without --pool")
+        )  # fmt: skip
     if unpooled and not pool:
         raise InputError(Problem("--unpooled", "it goes with --pool", remedy="leave it out"))
 
 
 def leave(
-    diagnostics: Diagnostics, output: Path | None, verdicts: bool, strict: bool, quiet: bool
+    diagnostics: Diagnostics, path: str | None, verdicts: bool, strict: bool, quiet: bool
 ) -> None:
     """Say what is not in the result, and exit with the code of the verdict."""
     if not quiet:
         if verdicts:
             note(str(diagnostics))
-        if output is not None:
-            note(f"saved to {output}")
+        if path is not None:
+            note(f"saved to {path}")
     if diagnostics.verdict == "failed":
         raise typer.Exit(4)
     if strict and diagnostics.verdict == "warn":
         raise typer.Exit(3)
 
 
-def fit_json(posterior: Posterior, level: float, path: Path | None) -> dict[str, Any]:
+def fit_json(posterior: Posterior, level: float) -> dict[str, Any]:
     """The result of a fit as plain data."""
     summary = {name: interval.to_json() for name, interval in posterior.summary(level).items()}
     return {
@@ -189,5 +179,4 @@ def fit_json(posterior: Posterior, level: float, path: Path | None) -> dict[str,
         "diagnostics": posterior.diagnostics.to_json(),
         "allowed": posterior.provenance["allowed"],
         "seconds": posterior.provenance["seconds"],
-        "path": None if path is None else str(path),
     }

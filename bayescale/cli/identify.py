@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from bayescale.cli.options import (
     Flops,
     Json,
     LawClass,
+    Plot,
     Quiet,
     Seed,
     TableOption,
@@ -21,7 +21,7 @@ from bayescale.cli.options import (
     parse_numbers,
     parse_points,
 )
-from bayescale.cli.output import drawing, emit, emit_json, emit_table, note, progress
+from bayescale.cli.output import draw, emit_result, note_all, progress
 
 NAME = "identify"
 EXAMPLE = "Example:  bayescale identify fit.nc --flops 5.76e23 --plots figures"
@@ -48,9 +48,7 @@ def run(
     seed: Seed = 0,
     law: LawClass = None,
     allow: AllowFailed = None,
-    plots: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the figure here, as PNG and PDF.")
-    ] = None,
+    plots: Plot = None,
     table: TableOption = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -73,17 +71,6 @@ def run(
             seed=seed,
             allow_failed=allow_failed,
         )
-    if plots is not None:
-        with drawing(plots, quiet or json):
-            from bayescale.plots import save_identifiability_plot
-
-            save_identifiability_plot(result, plots)
-    if json:
-        emit_json(result.to_json())
-    elif table is not None:
-        emit_table(result.table(), table.value)
-        if not quiet:
-            for direction in result.directions:
-                note(str(direction))
-    else:
-        emit(result.text())
+    draw(result, plots, quiet or json)
+    emit_result(result.to_json, result.table, table, json, result.text)
+    note_all(result.directions, json or quiet or table is None)

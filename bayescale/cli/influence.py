@@ -32,7 +32,7 @@ from bayescale.cli.options import (
     parse_points,
     read_runs,
 )
-from bayescale.cli.output import bar, emit, emit_json, emit_table, note
+from bayescale.cli.output import bar, emit_result, note
 
 NAME = "influence"
 EXAMPLE = "Example:  bayescale influence runs.csv --flops 1e24"
@@ -83,17 +83,11 @@ def run(
             x=x,
             effects=effects,
             allow=parse_names(allow),
-            method=method,  # type: ignore[arg-type]
+            method=method,
             seed=seed,
             level=level,
             executor=executor,
             progress=progress,
             announce=None if quiet or json else lambda estimate: note(str(estimate)),
         )
-    shown = result.table(top)
-    if json:
-        emit_json(result.to_json())
-    elif table is not None:
-        emit_table(shown, table.value)
-    else:
-        emit(f"{shown.caption}\n{shown.text()}")
+    emit_result(result.to_json, lambda: result.table(top), table, json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -81,7 +81,15 @@ AllowChecks = Annotated[
     list[str] | None,
     typer.Option(metavar="CHECK", help="Lift a check of the design by its name."),
 ]
-MethodName = Annotated[str, typer.Option(help="auto, laplace-is or nuts.")]
+MethodName = Annotated[
+    Literal["auto", "laplace-is", "nuts"],
+    typer.Option(
+        help="How posteriors are drawn; auto: by NUTS where importance sampling will not do."
+    ),
+]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write the figure here, as PNG and PDF.")
+]
 Params = Annotated[
     list[str] | None, typer.Option(metavar="N,...", help="Parameters of runs to predict.")
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,11 +12,12 @@ from bayescale.cli.options import (
     FitArgument,
     Json,
     LawClass,
+    Plot,
     Quiet,
     TableOption,
     parse_failed,
 )
-from bayescale.cli.output import drawing, emit, emit_json, emit_table, progress
+from bayescale.cli.output import draw, emit_result, progress
 
 NAME = "outliers"
 EXAMPLE = "Example:  bayescale outliers fit.nc --plots figures"
@@ -29,9 +29,7 @@ def run(
         float, typer.Option(help="Of any outlier among the runs, before they are seen.")
     ] = 0.05,
     top: Annotated[int, typer.Option(help="How many are shown; --json gives all.")] = 10,
-    plots: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the figure here, as PNG and PDF.")
-    ] = None,
+    plots: Plot = None,
     law: LawClass = None,
     allow: AllowFailed = None,
     table: TableOption = None,
@@ -45,15 +43,5 @@ def run(
 
         posterior = load_posterior(fit, law, "runs are outliers of one law")
         result = outliers(posterior, prior_probability=prior_probability, allow_failed=allow_failed)
-    if plots is not None:
-        with drawing(plots, quiet or json):
-            from bayescale.plots import save_outliers_plot
-
-            save_outliers_plot(result, plots)
-    shown = result.table(top)
-    if json:
-        emit_json(result.to_json())
-    elif table is not None:
-        emit_table(shown, table.value)
-    else:
-        emit(f"{shown.caption}\n{shown.text()}")
+    draw(result, plots, quiet or json)
+    emit_result(result.to_json, lambda: result.table(top), table, json)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bayescale.cli.options import TableForm
     from bayescale.tables import Format, Table
 
 
@@ -35,6 +36,31 @@ def emit_json(value: Any) -> None:
 def emit_table(table: Table, form: Format) -> None:
     """Print a table as it goes into a paper."""
     print(clean(table.render(form)))
+
+
+def emit_result(
+    data: Callable[[], Any],
+    table: Callable[[], Table],
+    form: TableForm | None,
+    as_json: bool,
+    text: Callable[[], str] | None = None,
+    **more: Any,
+) -> None:
+    """Print a result as JSON, with `more`; as a table for a paper; or as text, by default the table's."""
+    if as_json:
+        emit_json({**data(), **more})
+    elif form is not None:
+        emit_table(table(), form.value)
+    elif text is not None:
+        emit(text())
+    else:
+        emit(f"{table().caption}\n{table().text()}")
+
+
+def note_all(remarks: Iterable[object], quiet: bool) -> None:
+    """Print remarks, such as verdicts."""
+    for remark in () if quiet else remarks:
+        note(str(remark))
 
 
 def note(text: str) -> None:
@@ -63,6 +89,16 @@ def drawing(folder: Path, quiet: bool) -> Iterator[None]:
     matplotlib.use("agg")
     with progress(f"drawing figures into {folder}", quiet):
         yield
+
+
+def draw(result: Any, folder: Path | None, quiet: bool, **options: Any) -> None:
+    """Draw the figure of a result into a folder, if one is given."""
+    if folder is None:
+        return
+    with drawing(folder, quiet):
+        from bayescale.plots import save_plot
+
+        save_plot(result, folder, **options)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bayescale.cli.fits import load_posterior
+from bayescale.cli.fits import of_one_law
 from bayescale.cli.options import (
     AllowFailed,
     Columns,
@@ -24,7 +24,7 @@ from bayescale.cli.options import (
     parse_failed,
     parse_numbers,
 )
-from bayescale.cli.output import bar, emit, emit_json, emit_table, progress
+from bayescale.cli.output import bar, emit_result, progress
 from bayescale.cli.warnings import report
 from bayescale.errors import InputError, Problem
 
@@ -83,6 +83,11 @@ def run(
     }
     if runs is not None and any(v is not None for v in values.values()):
         raise InputError("give the points either as --runs or as --params and --tokens, not both")
+    if backtest and group is not None:
+        raise InputError(
+            Problem("--backtest", "the fit is a pooled one", "a backtest is of one set of runs",
+                    "leave it out, or fit the group alone")
+        )  # fmt: skip
     with progress("predicting", quiet or json):
         from bayescale.prediction import predict
         from bayescale.runs import read_points
@@ -102,12 +107,7 @@ def run(
             allow_failed=allow_failed,
         )
     if backtest:
-        if group is not None:
-            raise InputError(
-                Problem("--backtest", "the fit is a pooled one", "a backtest is of one set of runs",
-                        "leave it out, or fit the group alone")
-            )  # fmt: skip
-        test = load_posterior(fit, law, "a backtest is of one law")
+        test = of_one_law(posterior, fit, "a backtest is of one law")
         with bar(quiet or json) as shown:
             from bayescale.backtesting import backtest as tested
             from bayescale.widening import widen
@@ -116,10 +116,5 @@ def run(
                 prediction,
                 tested(test.runs, **test.settings, level=level, seed=seed, progress=shown),
             )
-    if json:
-        emit_json(prediction.to_json())
-    elif table is not None:
-        emit_table(prediction.table(), table.value)
-    else:
-        emit(repr(prediction))
+    emit_result(prediction.to_json, prediction.table, table, json)
     report(posterior, prediction.decades_beyond, quiet or json)

@@ -98,7 +98,7 @@ def run(
             x=x,
             effects=effects,
             allow=parse_names(allow),
-            method=method,  # type: ignore[arg-type]
+            method=method,
             seed=seed,
             level=level,
             points=points,

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from bayescale.allocation import numeric_optimum
-from bayescale.drift import log_compute
-from bayescale.laws import ClosedFormOptimum, Law
-from bayescale.model import prior_draws, span_of
-from bayescale.posterior import PRIOR_DRAWS, Posterior
+from bayescale.allocation import optimal_splits
+from bayescale.laws import law_losses
+from bayescale.posterior import Posterior
+from bayescale.prediction import mean_loss
 from bayescale.runs import Runs
 
 Floats = NDArray[np.float64]
@@ -47,10 +44,9 @@ def default_points(runs: Runs, inputs: tuple[str, ...]) -> dict[str, Floats]:
 def losses(posterior: Posterior, points: Mapping[str, Floats], seed: int = 0) -> list[Answer]:
     """Return the mean loss at each point: the law's, and the drift's where the model has one."""
     shape = (*posterior.shape, -1)
-    draws = _losses(posterior.flat_law(), points) * np.exp(posterior.drift_path(points, seed))
-    prior = _losses(posterior.prior(seed=seed)[0], points) * np.exp(
-        _prior_drift(posterior, points, seed)
-    )
+    draws = mean_loss(posterior, points, seed)
+    prior = law_losses(posterior.prior(seed=seed)[0], points)
+    prior = prior * np.exp(posterior.prior_drift_path(points, seed))
     return [
         Answer("loss", _place(points, i), draws.reshape(shape)[..., i], prior[:, i])
         for i in range(draws.shape[1])
@@ -59,8 +55,8 @@ def losses(posterior: Posterior, points: Mapping[str, Floats], seed: int = 0) ->
 
 def optima(posterior: Posterior, C: Floats, factor: float, seed: int = 0) -> list[Answer]:
     """Return N and D/N at the optimum for each budget, C = factor N D; of the law alone."""
-    N, D = _optima(posterior.flat_law(), C, factor)
-    prior_N, prior_D = _optima(posterior.prior(seed=seed)[0], C, factor)
+    N, D, _ = optimal_splits(posterior.flat_law(), C, factor)
+    prior_N, prior_D, _ = optimal_splits(posterior.prior(seed=seed)[0], C, factor)
     pairs = {"N_opt": (N, prior_N), "tokens_per_parameter": (D / N, prior_D / prior_N)}
     shape = (*posterior.shape, -1)
     return [
@@ -72,42 +68,3 @@ def optima(posterior: Posterior, C: Floats, factor: float, seed: int = 0) -> lis
 
 def _place(points: Mapping[str, Floats], i: int) -> dict[str, float]:
     return {symbol: float(values[i]) for symbol, values in points.items()}
-
-
-def _losses(law: Law, points: Mapping[str, Floats]) -> Floats:
-    """Loss of every law at every point, shape (laws, points)."""
-    with jax.enable_x64(True):
-        return np.asarray(_mapped_losses(law, dict(points)))
-
-
-@jax.jit
-def _mapped_losses(law: Any, points: Any) -> Any:
-    return jax.vmap(lambda law: law.loss(points))(law)
-
-
-def _optima(law: Law, C: Floats, factor: float) -> tuple[Floats, Floats]:
-    """N and D at the optimum, each of shape (laws, budgets)."""
-    with jax.enable_x64(True):
-        N, D = _mapped_optima(law, C, factor)
-        return np.asarray(N), np.asarray(D)
-
-
-@jax.jit
-def _mapped_optima(law: Any, C: Any, factor: Any) -> Any:
-    def one(law: Any, budget: Any) -> Any:
-        if isinstance(law, ClosedFormOptimum):
-            return law.optimum(budget, factor)
-        return numeric_optimum(law, budget, factor)
-
-    return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(law, C)
-
-
-def _prior_drift(posterior: Posterior, points: Mapping[str, Floats], seed: int) -> Any:
-    """The drift of log loss from its prior; of the draws that `Posterior.prior` gives."""
-    spec = posterior.spec
-    if spec.drift is None:
-        return 0.0
-    increments = prior_draws(spec, posterior.reference, PRIOR_DRAWS, seed)
-    span, generator = span_of(posterior.runs, spec.law.inputs), np.random.default_rng([seed, 0])
-    with jax.enable_x64(True):
-        return spec.drift.path(increments, log_compute(points), span, generator)

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from bayescale.errors import InputError, Problem
-from bayescale.laws.base import ClosedFormOptimum, Law, Published
+from bayescale.laws.base import ClosedFormOptimum, Law, Published, law_losses
 from bayescale.laws.chinchilla import Chinchilla
 from bayescale.laws.coupled import Coupled
 from bayescale.laws.power import Power
@@ -29,6 +29,7 @@ __all__ = [
     "Power",
     "Published",
     "get_law",
+    "law_losses",
 ]
 
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from bayescale.parameters import Coordinate, Parameter, Values, parameters
 from bayescale.priors import Reference
@@ -98,6 +101,25 @@ class Law(eqx.Module):
                 return cls(**fit.values)
         known = ", ".join(fit.key for fit in cls.published) or "none"
         raise KeyError(f"law {cls.name!r} has no published fit {key!r}; there are: {known}")
+
+
+def law_losses(law: Law, points: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+    """Return the loss of every law at every point, shape (laws, points).
+
+    Parameters
+    ----------
+    law
+        Laws, every field of shape (laws,).
+    points
+        Symbol to values, each of shape (points,).
+    """
+    with jax.enable_x64(True):
+        return np.asarray(_losses(law, {s: np.asarray(points[s]) for s in law.inputs}))
+
+
+@jax.jit
+def _losses(law: Law, points: Inputs) -> Any:
+    return jax.vmap(lambda one: one.loss(points))(law)
 
 
 class ClosedFormOptimum(eqx.Module):

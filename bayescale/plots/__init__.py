@@ -3,15 +3,7 @@
 from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.compared_laws import plot_comparison
-from bayescale.plots.gallery import (
-    save_backtest_plot,
-    save_calibration_plot,
-    save_comparison_plot,
-    save_groups_plot,
-    save_identifiability_plot,
-    save_outliers_plot,
-    save_plots,
-)
+from bayescale.plots.gallery import save_plot, save_plots
 from bayescale.plots.groups_and_population import plot_groups
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
@@ -33,11 +25,6 @@ __all__ = [
     "plot_prior_posterior",
     "plot_ranks",
     "plot_runs",
-    "save_backtest_plot",
-    "save_calibration_plot",
-    "save_comparison_plot",
-    "save_groups_plot",
-    "save_identifiability_plot",
-    "save_outliers_plot",
+    "save_plot",
     "save_plots",
 ]

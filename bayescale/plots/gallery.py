@@ -63,36 +63,41 @@ def save_plots(
     return [path for name, draw in figures.items() for path in _write(name, draw, folder)]
 
 
-def save_backtest_plot(result: Backtest, folder: str | Path) -> list[Path]:
-    """Write the figure of a backtest as PNG and PDF into a folder, and return the paths."""
-    return _write("backtest", lambda: plot_backtest(result), _made(folder))
+FIGURES: dict[type, tuple[str, Callable[..., Any]]] = {
+    Backtest: ("backtest", plot_backtest),
+    Calibration: ("calibration", plot_calibration),
+    Comparison: ("comparison", plot_comparison),
+    Identifiability: ("identifiability", plot_identifiability),
+    Outliers: ("outliers", plot_outliers),
+    PooledFit: ("groups", plot_groups),
+}  # of results with one figure: name of the file, and what draws it
 
 
-def save_outliers_plot(result: Outliers, folder: str | Path) -> list[Path]:
-    """Write the figure of outliers as PNG and PDF into a folder, and return the paths."""
-    return _write("outliers", lambda: plot_outliers(result), _made(folder))
+def save_plot(result: Any, folder: str | Path, **options: Any) -> list[Path]:
+    """Write the figure of a result as PNG and PDF into a folder, and return the paths.
 
+    Parameters
+    ----------
+    result
+        A `Backtest`, `Calibration`, `Comparison`, `Identifiability`, `Outliers` or `PooledFit`.
+    folder
+        Where to; made if it is not there.
+    **options
+        Of the function that draws it, such as `plot_groups`.
 
-def save_calibration_plot(result: Calibration, folder: str | Path) -> list[Path]:
-    """Write the figure of a calibration as PNG and PDF into a folder, and return the paths."""
-    return _write("calibration", lambda: plot_calibration(result), _made(folder))
-
-
-def save_identifiability_plot(result: Identifiability, folder: str | Path) -> list[Path]:
-    """Write the figure of what the runs inform as PNG and PDF into a folder, and return the paths."""
-    return _write("identifiability", lambda: plot_identifiability(result), _made(folder))
-
-
-def save_comparison_plot(result: Comparison, folder: str | Path) -> list[Path]:
-    """Write the figure of a comparison as PNG and PDF into a folder, and return the paths."""
-    return _write("comparison", lambda: plot_comparison(result), _made(folder))
-
-
-def save_groups_plot(
-    pooled: PooledFit, folder: str | Path, level: float = DEFAULT_LEVEL
-) -> list[Path]:
-    """Write the figure of a pooled fit as PNG and PDF into a folder, and return the paths."""
-    return _write("groups", lambda: plot_groups(pooled, level=level), _made(folder))
+    Raises
+    ------
+    InputError
+        There is no such figure, or the folder cannot be made.
+    """
+    if type(result) not in FIGURES:
+        known = ", ".join(kind.__name__ for kind in FIGURES)
+        raise InputError(
+            Problem("result", f"{type(result).__name__} has no figure of this kind",
+                    remedy=f"give a {known}; for all figures of a fit, call save_plots")
+        )  # fmt: skip
+    name, plot = FIGURES[type(result)]
+    return _write(name, lambda: plot(result, **options), _made(folder))
 
 
 def _made(folder: str | Path) -> Path:

@@ -15,7 +15,7 @@ from bayescale.drift import Span, log_compute
 from bayescale.effects import Effects
 from bayescale.errors import InputError, Problem, shown
 from bayescale.intervals import flat
-from bayescale.laws import LAWS, Law
+from bayescale.laws import LAWS, Law, law_losses
 from bayescale.model import span_of
 from bayescale.noise import NOISES, Noise
 from bayescale.posterior import Posterior
@@ -112,7 +112,7 @@ def simulate(
         law, scatter = _given(source, noise)
     unit = _loss_unit(source, points, loss_unit)
     design, relative_se = _design(points, law)
-    law_loss = _law_loss(law, {symbol: design[symbol] for symbol in law.inputs})
+    law_loss = law_losses(law, design)
     if isinstance(source, Posterior) and source.spec.drift is not None:
         law_loss = law_loss * np.exp(np.asarray(source.drift_path(design, seed))[index])
     _check_losses(law_loss, "law", "check its parameters and the points")
@@ -249,17 +249,6 @@ def _design(points: Any, law: Law) -> tuple[dict[str, Floats], Floats | None]:
     if not arrays[0].size:
         raise InputError(Problem("points", "there are none", remedy="give at least one run"))
     return {s: array.ravel() for s, array in zip(values, arrays, strict=True)}, None
-
-
-def _law_loss(law: Law, inputs: Mapping[str, Floats]) -> Floats:
-    """The law's losses, shape (laws, runs)."""
-    with jax.enable_x64(True):
-        return np.asarray(_mapped_loss(law, dict(inputs)))
-
-
-@jax.jit
-def _mapped_loss(law: Any, inputs: Any) -> Any:
-    return jax.vmap(lambda law: law.loss(inputs))(law)
 
 
 def _check_losses(losses: Floats, what: str, remedy: str) -> None:
