@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from bayescale.errors import InputError, Problem
 from bayescale.parameters import Coordinate, Parameter
 from bayescale.priors import StudentT
+from bayescale.runs.catalogue import scales
 
 Floats = NDArray[np.float64]
 
@@ -203,9 +204,13 @@ class Span:
 
 
 def log_compute(inputs: Mapping[str, ArrayLike]) -> Floats:
-    """Return log10 of N D where both are among the inputs, else of the product of all inputs."""
-    symbols = ("N", "D") if {"N", "D"} <= set(inputs) else tuple(inputs)
-    columns = [np.log10(np.asarray(inputs[s], dtype=np.float64)) for s in symbols]
+    """Return log10 of N D where both are among the inputs, else of the product of those that are sizes.
+
+    0 where none is: then nothing is extrapolated.
+    """
+    columns = [np.log10(np.asarray(inputs[s], dtype=np.float64)) for s in scales(inputs)]
+    if not columns:
+        return np.zeros(np.broadcast_shapes(*(np.shape(values) for values in inputs.values())))
     return np.asarray(np.add.reduce(np.broadcast_arrays(*columns), axis=0))
 
 

@@ -24,23 +24,32 @@ from bayescale.effects import Effects
 from bayescale.errors import DesignError, InputError, Problem
 from bayescale.inference.engine import compile_together, draw_posterior
 from bayescale.inference.nuts import Sampler
-from bayescale.laws import Law, get_law
+from bayescale.laws import LAWS, Law, get_law
 from bayescale.model import Data, ModelSpec, Sampled, data_of, model_spec
 from bayescale.noise import Noise, StudentT, StudentTTrend, get_noise
 from bayescale.posterior import Posterior
 from bayescale.priors import LogNormal, Prior
+from bayescale.rules import check_response, check_rules
 from bayescale.runs import Runs, check_design
 
 LEAST_DRAWS = 4  # of a chain, for its diagnostics to exist
 
 
-def as_runs(runs: Any) -> Runs:
-    """Return runs from `Runs`, the name of a data set, or anything that `Runs.read` reads."""
+def as_runs(runs: Any, law: type[Law] | None = None) -> Runs:
+    """Return runs from `Runs`, the name of a data set, or anything that `Runs.read` reads.
+
+    Of a table, the response that the law explains.
+    """
     if isinstance(runs, Runs):
         return runs
     if is_dataset(runs):
         return load_dataset(runs)
-    return Runs.read(runs)
+    return Runs.read(runs, response=None if law is None else wanted_response(law))
+
+
+def wanted_response(law: type[Law]) -> str | None:
+    """Return the response to read from a table for a law; None for the loss, or what is in its place."""
+    return None if law.response == "loss" else law.response
 
 
 def fit(
@@ -264,7 +273,7 @@ def prepare(
     inputs = spec.law.inputs
     label = None if spec.effects is None else spec.effects.label
     lifted = check_design(runs, inputs, len(spec.law.parameters()), spec.law.name, allow, label)
-    data = data_of(runs, inputs, spec.drift, spec.effects)
+    data = data_of(runs, inputs, spec.drift, spec.effects, extremes=spec.law.extremes)
     check_relative_priors(spec, data.reference)
     return spec, runs, data, lifted
 
@@ -296,13 +305,32 @@ def checked_sampler(chains: int, sampler: Sampler) -> Sampler:
 
 def runs_for(runs: Any, law: type[Law], x: str | None = None) -> Runs:
     """Return the runs with every input of the law; raises, naming the missing column."""
-    runs = as_runs(runs)
+    runs = as_runs(runs, law)
     if x is not None:
         runs = runs.with_x(x)
     runs = with_one_input(runs, law)
-    for symbol in law.inputs:
-        runs[symbol]
+    try:
+        runs = runs.with_inputs(law.inputs)
+        for symbol in law.inputs:
+            runs[symbol]
+    except InputError as error:
+        raise InputError([*error.problems, *_laws_that_fit(runs, law)]) from None
+    check_response(runs, law)
+    check_rules(law, {s: runs[s] for s in law.inputs}, runs.source, runs.places)
     return runs
+
+
+def _laws_that_fit(runs: Runs, law: type[Law]) -> list[Problem]:
+    """What to fit in place of a law whose columns are missing."""
+    there = [
+        other.name
+        for other in LAWS.values()
+        if other.response == law.response and all(runs.has(symbol) for symbol in other.inputs)
+    ]
+    if not there:
+        return []
+    return [Problem("law", f"{law.name!r} needs {', '.join(law.inputs)}",
+                    remedy=f"laws of the columns that are there: {', '.join(there)}")]  # fmt: skip
 
 
 def with_one_input(runs: Runs, law: type[Law]) -> Runs:

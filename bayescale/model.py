@@ -17,6 +17,7 @@ from bayescale.noise import Noise
 from bayescale.parameters import Coordinate
 from bayescale.priors import Prior
 from bayescale.runs import Runs
+from bayescale.runs.catalogue import domain_of, scales
 
 SIZE_CLASSES = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 NEAR = np.log(3.0)  # runs within this distance of the centre, in log of the product of the inputs
@@ -244,18 +245,30 @@ def model_spec(
     return spec
 
 
-def reference_of(runs: Runs, inputs: tuple[str, ...]) -> dict[str, float]:
+def reference_of(
+    runs: Runs, inputs: tuple[str, ...], extremes: tuple[str, ...] = ()
+) -> dict[str, float]:
     """Return the numbers of the data set that priors and coordinates refer to.
 
-    The geometric mean of each input, and ``low_loss``: the lowest tenth of the losses of the runs
-    whose product of inputs is within a factor of 3 of its geometric mean (of the three nearest runs
-    if none is).
+    The geometric mean of each input (the mean of one that may be 0), and ``low_loss``: the lowest
+    tenth of the losses of the runs whose size is within a factor of 3 of its geometric mean (of the
+    three nearest runs if none is), where the size is the product of the inputs that grow with compute.
+    For each of the `extremes`, an input or the loss, ``lowest_`` and ``highest_`` value.
     """
-    logs = {symbol: np.log(runs[symbol]) for symbol in inputs}
-    distance = np.abs(sum(column - column.mean() for column in logs.values()))
+    sizes = [np.log(runs[symbol]) for symbol in scales(inputs)]
+    distance = np.abs(sum((column - column.mean() for column in sizes), np.zeros(len(runs))))
     near = distance <= max(NEAR, np.sort(distance)[:3][-1])
-    reference = {symbol: float(np.exp(column.mean())) for symbol, column in logs.items()}
+    reference = {symbol: _typical(runs[symbol], symbol) for symbol in inputs}
+    for name in extremes:
+        values = runs.loss if name == "loss" else runs[name]
+        reference |= {f"lowest_{name}": float(values.min()), f"highest_{name}": float(values.max())}
     return reference | {"low_loss": float(np.quantile(runs.loss[near], 0.1))}
+
+
+def _typical(values: np.ndarray, symbol: str) -> float:
+    if domain_of(symbol).holds(np.zeros(1)).any():
+        return float(values.mean())
+    return float(np.exp(np.log(values).mean()))
 
 
 def span_of(runs: Runs, inputs: tuple[str, ...]) -> Span:
@@ -275,12 +288,13 @@ def data_of(
     effects: Effects | None = None,
     reference: Mapping[str, float] | None = None,
     size: int | None = None,
+    extremes: tuple[str, ...] = (),
 ) -> Data:
     """Pad the runs to a size; padding repeats the reference and has weight 0.
 
     The size is the runs' class and the reference their own, unless others are given.
     """
-    reference = reference_of(runs, inputs) if reference is None else reference
+    reference = reference_of(runs, inputs, extremes) if reference is None else reference
     span = span_of(runs, inputs)
     below = span.below(log_compute({symbol: runs[symbol] for symbol in inputs}))
     basis = np.empty((len(runs), 0)) if drift is None else drift.basis(below, span.decades)

@@ -15,8 +15,16 @@ from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.laws import law_losses
 from bayescale.mixture import Mixture, law_points, pooled
 from bayescale.posterior import Posterior
-from bayescale.runs import ROLES, Runs
-from bayescale.runs.roles import SYMBOL_TO_ROLE
+from bayescale.rules import check_rules
+from bayescale.runs import Runs
+from bayescale.runs.catalogue import (
+    ABOVE_ZERO,
+    FROM_ZERO,
+    SYMBOL_TO_ROLE,
+    Domain,
+    domain_of,
+    meaning_of,
+)
 from bayescale.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["run", "law"]
 KINDS: tuple[Kind, ...] = ("run", "law")
+OPTIONS = {"N": "--params", "D": "--tokens", "x": "--x"}  # of the commands; others go with --at
 
 
 @dataclass(frozen=True)
@@ -306,7 +315,7 @@ def checked_points(
             Problem(missing[0], f"it is missing; the law needs {' and '.join(inputs)}",
                     remedy=f"give {' and '.join(_named(s) for s in missing)}")
         )  # fmt: skip
-    values = {s: positive(s, given[s]) for s in inputs}
+    values = {s: in_domain(s, given[s]) for s in inputs}
     try:
         shape = np.broadcast_shapes(*(v.shape for v in values.values()))
     except ValueError:
@@ -315,7 +324,10 @@ def checked_points(
             Problem("points", f"the inputs have different lengths: {lengths}",
                     remedy="give one value of each for every point, or a single value")
         ) from None  # fmt: skip
-    return {s: np.broadcast_to(v, shape).ravel() for s, v in values.items()}
+    found = {s: np.broadcast_to(v, shape).ravel() for s, v in values.items()}
+    for part, _ in posterior.parts:
+        check_rules(part.spec.law, law_points(part, found), "points")
+    return found
 
 
 def positive(name: str, values: Any) -> NDArray[np.float64]:
@@ -326,6 +338,21 @@ def positive(name: str, values: Any) -> NDArray[np.float64]:
     InputError
         Something else, named by its place.
     """
+    return _numbers(name, values, ABOVE_ZERO)
+
+
+def in_domain(symbol: str, values: Any) -> NDArray[np.float64]:
+    """Return values of an input as an array with one axis or more, each finite and in its domain.
+
+    Raises
+    ------
+    InputError
+        Something else, named by its place.
+    """
+    return _numbers(symbol, values, domain_of(symbol))
+
+
+def _numbers(name: str, values: Any, domain: Domain) -> NDArray[np.float64]:
     try:
         array = np.atleast_1d(np.asarray(values, dtype=np.float64))
     except (TypeError, ValueError, OverflowError):
@@ -333,17 +360,22 @@ def positive(name: str, values: Any) -> NDArray[np.float64]:
             Problem(name, f"it is {shown(values)}", "it must be a number or an array of numbers",
                     "write plain numbers such as 1.4e12")
         ) from None  # fmt: skip
-    bad = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
+    bad = np.flatnonzero(~(np.isfinite(array) & domain.holds(array)))
     if len(bad):
         place = f" at index {bad[0]}" if array.size > 1 else ""
         raise InputError(
-            Problem(name, f"it is {array.flat[bad[0]]:g}{place}", "it must be finite and above 0")
+            Problem(
+                name,
+                f"it is {array.flat[bad[0]]:g}{place}",
+                f"it must be finite and {domain.words}",
+            )
         )
     return array
 
 
 def _named(symbol: str) -> str:
-    return f"{symbol} (--{SYMBOL_TO_ROLE[symbol]}, {ROLES[SYMBOL_TO_ROLE[symbol]].meaning})"
+    option = OPTIONS.get(symbol, f"--at {SYMBOL_TO_ROLE.get(symbol, symbol)}=")
+    return f"{symbol} ({option}, {meaning_of(symbol)})"
 
 
 def sound_forecasters(
@@ -383,7 +415,11 @@ def decades_beyond(runs: Runs, points: Mapping[str, ArrayLike]) -> NDArray[np.fl
     0 inside the range of the runs in N, in D and in their product; 3 for a run of 1,000 times the
     largest compute (or 1,000 times below the smallest).
     """
-    pairs = [(runs[symbol], np.asarray(values)) for symbol, values in points.items()]
+    pairs = [
+        (runs[symbol], np.asarray(values))
+        for symbol, values in points.items()
+        if domain_of(symbol).high == np.inf and domain_of(symbol) != FROM_ZERO
+    ]
     if {"N", "D"} <= set(points):
         product = np.asarray(points["N"], dtype=np.float64) * np.asarray(points["D"])
         pairs.append((runs.N * runs.D, product))
@@ -391,4 +427,4 @@ def decades_beyond(runs: Runs, points: Mapping[str, ArrayLike]) -> NDArray[np.fl
         np.maximum(np.log10(values / seen.max()), np.log10(seen.min() / values))
         for seen, values in pairs
     ]
-    return np.maximum(0.0, np.max(outside, axis=0))
+    return np.maximum(0.0, np.max(outside, axis=0, initial=0.0))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import xarray
 
 # 1 has no drift, 2 a random walk of log loss, 3 damped trends and forecasters, 4 effects
-FORMAT = 4
+FORMAT = 6
 MIXTURE_FORMAT = 5  # of a file that holds a mixture; older versions read none
 SAMPLE_AXES = ("chain", "draw")
 STATS = "sample_stats"
@@ -248,6 +248,8 @@ def _sections(posterior: Posterior) -> dict[str, Any]:
     constant |= {f"label_{name}": ("run", _escaped(v)) for name, v in runs.labels.items()}
     if runs.loss_se is not None:
         constant["loss_se"] = ("run", runs.loss_se)
+    if runs.items is not None:
+        constant["items"] = ("run", runs.items)
     if runs.places:
         constant["place"] = ("run", np.asarray(runs.places, dtype=str))
     history = {
@@ -263,6 +265,7 @@ def _sections(posterior: Posterior) -> dict[str, Any]:
         "reference": dict(posterior.reference),
         "runs": {
             "loss_unit": runs.loss_unit,
+            **({} if runs.response == "loss" else {"response": runs.response}),
             "source": runs.source,
             "columns": dict(runs.columns),
             "where": runs.where,
@@ -283,6 +286,8 @@ def _sections(posterior: Posterior) -> dict[str, Any]:
 
 def _format(posterior: Posterior) -> int:
     """The oldest format that says all, so that older versions read what they can."""
+    if posterior.runs.response != "loss":
+        return 6
     if posterior.spec.effects is not None:
         return 4
     return 1 if posterior.drift_name == "none" else 3
@@ -348,9 +353,12 @@ def from_tree(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -
     runs = Runs(
         loss=group["observed_data"]["loss"],
         inputs={
-            symbol: constant[symbol] for symbol in ("N", "D", "C", "U", "x") if symbol in constant
+            name: values
+            for name, values in constant.items()
+            if name not in ("loss_se", "place", "items") and not name.startswith("label_")
         },
         loss_se=constant.get("loss_se"),
+        items=constant.get("items"),
         labels={
             name.removeprefix("label_"): _unescaped(values)
             for name, values in constant.items()

@@ -22,6 +22,17 @@ def demo() -> str:
     return "\n".join(f"    {line}".rstrip() for line in out.splitlines())
 
 
+def inputs() -> str:
+    """The table of the columns that only some laws need."""
+    from bayescale.runs.catalogue import LAW_ROLES, ROLES
+
+    lines = ["| role | symbol | meaning |", "|---|---|---|"]
+    for name in LAW_ROLES:
+        role = ROLES[name]
+        lines.append(f"| `{name}` | {role.symbol} | {role.meaning} |")
+    return "\n".join(lines)
+
+
 def laws() -> str:
     """The table of laws."""
     from bayescale.laws import LAWS
@@ -73,6 +84,7 @@ def engine() -> str:
 
 BLOCKS = {
     "bayescale demo": demo,
+    "inputs": inputs,
     "laws": laws,
     "forecast": forecast,
     "calibration": calibration,

@@ -53,7 +53,7 @@ class Task:
 def chosen_laws(laws: Laws | None, runs: Runs, x: str | None) -> list[type[Law]]:
     """The laws, no more than can be told apart."""
     if laws is None:
-        classes = [law for law in LAWS.values() if _has_inputs(runs, law, x)]
+        classes = [law for law in LAWS.values() if law.usual and _has_inputs(runs, law, x)]
         remedy = "name columns for another law, such as x='N' (--x params) for power"
     else:
         classes = [get_law(law) for law in ([laws] if isinstance(laws, str) else laws)]

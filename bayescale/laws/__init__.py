@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from bayescale.errors import InputError, Problem
-from bayescale.laws.base import ClosedFormOptimum, Law, Published, law_losses
+from bayescale.laws.base import ClosedFormOptimum, Law, Published, Rule, law_losses
 from bayescale.laws.chinchilla import Chinchilla
 from bayescale.laws.coupled import Coupled
 from bayescale.laws.power import Power
@@ -28,6 +28,7 @@ __all__ = [
     "Law",
     "Power",
     "Published",
+    "Rule",
     "get_law",
     "law_losses",
 ]

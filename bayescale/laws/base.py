@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -37,6 +37,15 @@ class Published:
     values: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Rule:
+    """What must hold between the inputs of a run: a test of them, in words, and what to do if not."""
+
+    holds: Callable[[Inputs], Any]
+    words: str
+    remedy: str
+
+
 class Law(eqx.Module):
     """A scaling law; subclass it in one file, and list it in ``bayescale/laws/__init__.py``.
 
@@ -55,13 +64,26 @@ class Law(eqx.Module):
     ``source``
         paper and equation number;
     ``inputs``
-        symbols of the columns it needs, such as ``("N", "D")``; the loss must fall in each;
+        symbols of the columns it needs, such as ``("N", "D")``: those of ``bayescale.runs.ROLES``, or
+        names of columns of your own, whose values must be above 0;
+    ``falls_in``
+        the inputs in which the response falls; all of them if it is not given;
+    ``response``
+        what it explains: ``"loss"`` (or an error rate), ``"error"`` (an error rate only), or another
+        column, above 0;
+    ``rules``
+        what must hold between the inputs of a run (`Rule`);
+    ``extremes``
+        inputs, or ``"loss"``, whose least and greatest value the priors refer to, as ``lowest_x`` and
+        ``highest_x``;
     ``coordinates``
         what the prior is on (`Coordinate`), in the sampler's order;
     ``published``
         published fits (`Published`), may be empty;
     ``wider``
         a law that contains this one, which forecasts come from; None if there is none;
+    ``usual``
+        whether it is among the laws that are compared when none are named;
 
     and the methods below.
     """
@@ -71,9 +93,14 @@ class Law(eqx.Module):
     equation: ClassVar[str]
     source: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]]
+    falls_in: ClassVar[tuple[str, ...] | None] = None
+    response: ClassVar[str] = "loss"
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    extremes: ClassVar[tuple[str, ...]] = ()
     coordinates: ClassVar[tuple[Coordinate, ...]]
     published: ClassVar[tuple[Published, ...]] = ()
     wider: ClassVar[type[Law] | None] = None
+    usual: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, x: Inputs) -> Values:

@@ -39,6 +39,7 @@ class Chinchilla(Law, ClosedFormOptimum):
     equation: ClassVar = r"L = E + A N^{-\alpha} + B D^{-\beta}"
     source: ClassVar = "Hoffmann et al. 2022, arXiv:2203.15556, equation 2"
     inputs: ClassVar = ("N", "D")
+    usual: ClassVar = True
     wider: ClassVar = Coupled
 
     E: Values = parameter("E", "irreducible loss", "loss")

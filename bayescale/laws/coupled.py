@@ -38,6 +38,7 @@ class Coupled(Law, ClosedFormOptimum):
     equation: ClassVar = r"L = E + (A N^{-\alpha} + B D^{-\beta})^k"
     source: ClassVar = "Busbridge et al. 2025, arXiv:2502.08606, supervised law"
     inputs: ClassVar = ("N", "D")
+    usual: ClassVar = True
 
     E: Values = parameter("E", "irreducible loss", "loss")
     A: Values = parameter("A", "inner scale of the term in N")

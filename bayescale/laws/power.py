@@ -37,6 +37,7 @@ class Power(Law):
         "Hestness et al. 2017, arXiv:1712.00409; Henighan et al. 2020, arXiv:2010.14701"
     )
     inputs: ClassVar = ("x",)
+    usual: ClassVar = True
 
     E: Values = parameter("E", "loss that no amount of x removes", "loss")
     c: Values = parameter("c", "scale of the term in x", "loss")

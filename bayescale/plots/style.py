@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale.runs import ROLES, Runs
-from bayescale.runs.roles import SYMBOL_TO_ROLE
+from bayescale.runs.catalogue import SYMBOL_TO_ROLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

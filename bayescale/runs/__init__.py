@@ -1,9 +1,9 @@
 """Runs: read, check and describe tables of training runs."""
 
+from bayescale.runs.catalogue import ROLES
 from bayescale.runs.checks import CHECKS, check_design
 from bayescale.runs.describe import Description
 from bayescale.runs.groups import GroupedRuns, group_runs
-from bayescale.runs.roles import ROLES
 from bayescale.runs.table import Runs, read_points
 
 __all__ = [

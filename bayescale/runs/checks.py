@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from bayescale.errors import DesignError, InputError, Problem
-from bayescale.runs.roles import ROLES, SYMBOL_TO_ROLE, nearest
+from bayescale.runs.catalogue import SYMBOL_TO_ROLE, meaning_of
+from bayescale.runs.roles import nearest
 from bayescale.runs.sharing import sharing
 from bayescale.runs.table import Runs
 
@@ -15,12 +16,8 @@ COLLINEAR = 0.999  # correlation of log N and log D above which they count as pr
 
 CHECKS = {
     "few-points": "fewer distinct points than the law has parameters",
-    "constant-N": "every run has the same N",
-    "constant-D": "every run has the same D",
-    "constant-C": "every run has the same C",
-    "constant-U": "every run has the same U",
-    "constant-x": "every run has the same x",
     "constant-loss": "every run has the same loss",
+    **{f"constant-{s}": f"every run has the same {s}" for s in ("N", "D", "C", "U", "x")},
     "collinear": "D is proportional to a power of N",
     "duplicate-rows": "rows that are the same in every input and in the loss",
     "several-rows-per-run": "several rows of one training run",
@@ -67,7 +64,8 @@ def check_design(
         All checks that failed and were not lifted.
     """
     allow = {allow} if isinstance(allow, str) else set(allow)
-    unknown = sorted(allow - set(CHECKS))
+    constants = {f"constant-{symbol}" for symbol in inputs}
+    unknown = sorted(allow - set(CHECKS) - constants)
     if unknown:
         what = f"{unknown[0]!r} is not a check{nearest(unknown[0], list(CHECKS))}"
         raise InputError(Problem("allow", what, remedy=f"checks are {', '.join(CHECKS)}"))
@@ -91,7 +89,7 @@ def _place(runs: Runs, row: int) -> str:
 
 
 def _column(runs: Runs, symbol: str) -> str:
-    return runs.columns.get(SYMBOL_TO_ROLE[symbol], symbol)
+    return runs.columns.get(SYMBOL_TO_ROLE.get(symbol, symbol), symbol)
 
 
 def duplicate_rows(runs: Runs) -> list[tuple[int, int]]:
@@ -195,12 +193,11 @@ def _constant(runs: Runs, inputs: Sequence[str], law: str) -> list[Problem]:
         values = runs[symbol]
         if np.ptp(values) > 0:
             continue
-        meaning = ROLES[SYMBOL_TO_ROLE[symbol]].meaning
-        others = [SYMBOL_TO_ROLE[other] for other in inputs if other != symbol]
+        others = [SYMBOL_TO_ROLE.get(other, other) for other in inputs if other != symbol]
         problems.append(
             Problem(
                 f"{runs.source}, column {_column(runs, symbol)!r}",
-                f"{symbol} ({meaning}) is {values[0]:g} in every run",
+                f"{symbol} ({meaning_of(symbol)}) is {values[0]:g} in every run",
                 f"how the loss depends on {symbol} cannot be seen",
                 f"add runs with other {symbol}"
                 + (f", or use --law power --x {others[0]}" if others else ""),

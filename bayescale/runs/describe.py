@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from bayescale.runs.catalogue import SYMBOL_TO_ROLE
 from bayescale.runs.checks import duplicate_rows, log_correlation, repeated_run_ids
-from bayescale.runs.roles import SYMBOL_TO_ROLE
 from bayescale.runs.table import Runs
 
 

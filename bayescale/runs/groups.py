@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayescale.errors import InputError, Problem
-from bayescale.runs.cells import to_floats, to_text
+from bayescale.runs.catalogue import INPUT_ROLES, LABEL_ROLES, ROLES
+from bayescale.runs.cells import to_text
 from bayescale.runs.files import Table
-from bayescale.runs.roles import INPUT_ROLES, LABEL_ROLES, ROLES, nearest, resolve
-from bayescale.runs.table import POSITIVE, Runs, check_roles, load_table
-from bayescale.units import check_loss_unit
+from bayescale.runs.responses import numbers, read_response
+from bayescale.runs.roles import nearest, resolve
+from bayescale.runs.table import Runs, Spare, load_table
 
 SEPARATOR = "/"
 
@@ -77,15 +78,19 @@ def group_runs(
     columns: Mapping[str, str | None] | None = None,
     where: str | None = None,
     loss_unit: str = "nats/token",
+    response: str | None = None,
+    inputs: Sequence[str] = (),
 ) -> GroupedRuns:
     """Read a table and part its rows into data sets.
 
     Parameters
     ----------
-    source, columns, where, loss_unit
+    source, columns, where, loss_unit, response
         As for `Runs.read`; or `Runs`, whose labels can be named in `by`.
     by
         Columns whose values tell the data sets apart.
+    inputs
+        Symbols of inputs that the law needs.
 
     Returns
     -------
@@ -101,37 +106,45 @@ def group_runs(
     if not names:
         raise InputError(Problem("by", "no column is named", remedy="write --by corpus"))
     if isinstance(source, Runs):
-        return _group(source, {}, names, source.labels, source.source)
+        template = source.with_inputs(inputs)
+        return _group(template, {}, names, source.labels, source.source)
     table, _ = load_table(source, where)
     roles = resolve(list(table.columns), columns, table.source)
-    check_roles(table, roles)
-    template, problems = _lenient(table, roles, check_loss_unit(loss_unit))
+    template, problems = _lenient(table, roles, loss_unit, response, inputs)
     return _group(template, problems, names, table.columns, table.source)
 
 
 def _lenient(
-    table: Table, roles: Mapping[str, str], loss_unit: str
+    table: Table,
+    roles: Mapping[str, str],
+    loss_unit: str,
+    response: str | None,
+    inputs: Sequence[str],
 ) -> tuple[Runs, dict[int, Problem]]:
     """All rows as runs, and what is wrong in which."""
+    seen = read_response(table, roles, response)
+    spare = Spare(table, np.arange(len(table)))
+    columns = {ROLES[role].symbol: column for role, column in roles.items() if role in INPUT_ROLES}
+    columns |= {s: c for s in inputs if (c := spare.column_of(s, roles))}
     values: dict[str, Any] = {}
-    problems: dict[int, Problem] = {}
-    for role, column in roles.items():
-        if role in LABEL_ROLES:
-            continue
-        values[role], found = to_floats(table, column, role, positive=role in POSITIVE)
+    problems: dict[int, Problem] = dict(reversed(seen.problems))
+    for symbol, column in columns.items():
+        values[symbol], found = numbers(table, column, symbol)
         problems |= dict(reversed(found))
     runs = Runs(
-        loss=values["loss"],
-        inputs={ROLES[role].symbol: values[role] for role in INPUT_ROLES if role in values},
-        loss_se=values.get("loss_se"),
+        loss=seen.values,
+        inputs=values,
+        loss_se=seen.se,
+        items=seen.items,
+        response=seen.name,
         labels={
             role: np.asarray([to_text(cell) for cell in table.columns[roles[role]]])
             for role in LABEL_ROLES
             if role in roles
         },
-        loss_unit=loss_unit,
+        loss_unit=seen.unit(loss_unit),
         source=table.source,
-        columns=roles,
+        columns={**roles, **seen.columns},
         all_columns=tuple(table.columns),
     )
     return runs, problems

@@ -4,81 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from bayescale.errors import InputError, Problem, shown
+from bayescale.runs.catalogue import INPUT_ROLES, LABEL_ROLES, ROLES, Role
 
-
-@dataclass(frozen=True)
-class Role:
-    """A role that a column may play.
-
-    Parameters
-    ----------
-    name
-        Its name in ``columns=`` and ``--columns``.
-    symbol
-        Its symbol in laws, results and `Runs`.
-    meaning
-        What the column holds, with its unit.
-    spellings
-        Column names recognised without being told, best first, compared without case and
-        punctuation.
-    """
-
-    name: str
-    symbol: str
-    meaning: str
-    spellings: tuple[str, ...] = ()
-
-
-ROLES: dict[str, Role] = {
-    role.name: role
-    for role in (
-        Role(
-            "params",
-            "N",
-            "parameters of the model",
-            ("params", "n", "nparams", "numparams", "parameters", "nparameters", "numparameters",
-             "parametercount", "paramcount", "modelsize", "modelparams", "totalparams"),
-        ),
-        Role(
-            "tokens",
-            "D",
-            "training tokens seen",
-            ("tokens", "d", "ntokens", "numtokens", "trainingtokens", "traintokens", "tokensseen",
-             "tokencount", "datasize", "numinputtokensseen"),
-        ),
-        Role(
-            "flops",
-            "C",
-            "training compute in FLOPs",
-            ("flops", "c", "flop", "compute", "trainingflops", "trainflops", "trainingcompute",
-             "totalflops"),
-        ),
-        Role("unique_tokens", "U", "unique training tokens",
-             ("uniquetokens", "u", "nuniquetokens", "uniqued")),
-        Role("x", "x", "the one input of a law of one variable", ("x",)),
-        Role(
-            "loss",
-            "loss",
-            "final loss of the run",
-            ("loss", "l", "finalloss", "valloss", "validationloss", "evalloss", "testloss",
-             "heldoutloss"),
-        ),
-        Role("loss_se", "loss_se", "standard error of the loss, in the unit of the loss",
-             ("lossse", "sel", "lossstderr", "lossstandarderror", "lossstderror")),
-        Role("group", "group", "label of a family of runs", ("group", "corpus", "dataset", "family")),
-        Role("seed", "seed", "random seed", ("seed", "randomseed")),
-        Role("run_id", "run_id", "label of the training run", ("runid", "run", "runname", "id")),
-    )
-}  # fmt: skip
-
-INPUT_ROLES = ("params", "tokens", "flops", "unique_tokens", "x")
-NUMERIC_ROLES = (*INPUT_ROLES, "loss", "loss_se")
-LABEL_ROLES = ("group", "seed", "run_id")
-SYMBOL_TO_ROLE = {role.symbol: role.name for role in ROLES.values()}
+AT_ONCE = (*INPUT_ROLES, "loss", "loss_se", *LABEL_ROLES)  # looked for in every table
 
 
 def plain(name: str) -> str:
@@ -136,11 +67,18 @@ def resolve(
     taken = {column for column in mapping.values() if column}
     for role in ROLES.values():
         found = mapping.get(role.name)
-        if found is None:
-            found = _recognise(role, columns, taken, source)
+        if found is None and role.name in AT_ONCE:
+            found = recognise(role, columns, taken, source)
         if found:
             resolved[role.name] = found
     return resolved
+
+
+def resolve_late(
+    role: str, resolved: Mapping[str, str], columns: Sequence[str], source: str
+) -> str:
+    """Return the column of a role that is looked for only where it is needed; empty if there is none."""
+    return resolved.get(role) or recognise(ROLES[role], columns, set(resolved.values()), source)
 
 
 def _checked_mapping(mapping: Any) -> dict[str, str]:
@@ -189,7 +127,8 @@ def missing_role(
     )
 
 
-def _recognise(role: Role, columns: Sequence[str], taken: set[str], source: str) -> str:
+def recognise(role: Role, columns: Sequence[str], taken: set[str], source: str) -> str:
+    """Return the column that plays a role by its name; empty if there is none."""
     found = [c for c in columns if c not in taken and plain(c) in role.spellings]
     exact = [c for c in found if c == role.name]
     if exact:

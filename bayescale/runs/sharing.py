@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayescale.errors import InputError, Problem
-from bayescale.runs.roles import LABEL_ROLES
+from bayescale.runs.catalogue import LABEL_ROLES
 from bayescale.runs.table import Runs
 from bayescale.tables import number
 

@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 
 from bayescale.errors import InputError, Problem
 from bayescale.runs import files
-from bayescale.runs.cells import to_floats, to_text
-from bayescale.runs.roles import (
+from bayescale.runs.catalogue import (
     INPUT_ROLES,
     LABEL_ROLES,
+    LAW_ROLES,
     ROLES,
     SYMBOL_TO_ROLE,
-    missing_role,
-    resolve,
 )
+from bayescale.runs.cells import to_text
+from bayescale.runs.responses import LOSS, numbers, read_response
+from bayescale.runs.roles import missing_column, missing_role, resolve, resolve_late
 from bayescale.runs.where import select
-from bayescale.units import FLOPS_PER_PARAMETER_TOKEN, check_loss_unit, convert_loss
+from bayescale.units import FLOPS_PER_PARAMETER_TOKEN, convert_loss
 
 if TYPE_CHECKING:
     from bayescale.runs.describe import Description
 
 Floats = NDArray[np.float64]
-POSITIVE = (*INPUT_ROLES, "loss")
 HASHED = 65_536  # values that are hashed at once
 
 
@@ -36,22 +36,26 @@ HASHED = 65_536  # values that are hashed at once
 class Runs:
     """A validated table of training runs.
 
-    Make one with `Runs.read`. Every value is a finite float64, every input and loss above 0.
+    Make one with `Runs.read`. Every value is a finite float64 in the domain of its column.
 
     Parameters
     ----------
     loss
-        Final loss of each run, in `loss_unit`, shape (runs,).
+        Final loss of each run, in `loss_unit`, shape (runs,); or another response.
     inputs
         Symbol to values, each of shape (runs,): ``"N"`` parameters, ``"D"`` training tokens,
         ``"C"`` FLOPs if the table has them, ``"U"`` unique tokens, ``"x"`` the one input of a law of
-        one variable.
+        one variable; and what `with_inputs` added.
     loss_se
         Standard error of each loss, 0 or more, in the unit of the loss; None if not known.
     labels
         ``"group"``, ``"seed"`` and ``"run_id"`` to texts of shape (runs,), where the table has them.
     loss_unit
-        ``nats/token``, ``bits/token``, ``nats/byte`` or ``bits/byte``.
+        ``nats/token``, ``bits/token``, ``nats/byte`` or ``bits/byte``; of another response, what it is.
+    response
+        What `loss` holds: ``"loss"``, ``"error"`` (a share of items), or the name of another column.
+    items
+        Number of items that each error rate is of, shape (runs,); None if not known.
     source
         Where the table came from.
     columns
@@ -64,6 +68,8 @@ class Runs:
         The expression that chose the rows, or an empty string.
     n_left_out
         Number of rows that `where` left out.
+    spare
+        The table, for inputs that are read when a law needs them; None if there is none.
 
     Examples
     --------
@@ -77,12 +83,15 @@ class Runs:
     loss_se: Floats | None = None
     labels: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     loss_unit: str = "nats/token"
+    response: str = LOSS
+    items: Floats | None = None
     source: str = "runs"
     columns: Mapping[str, str] = field(default_factory=dict)
     all_columns: Sequence[str] = ()
     places: Sequence[str] = ()
     where: str = ""
     n_left_out: int = 0
+    spare: Spare | None = None
 
     @classmethod
     def read(
@@ -91,6 +100,7 @@ class Runs:
         columns: Mapping[str, str | None] | None = None,
         where: str | None = None,
         loss_unit: str = "nats/token",
+        response: str | None = None,
     ) -> Runs:
         """Read a table of runs from a file, a data frame or a dict of columns.
 
@@ -101,12 +111,16 @@ class Runs:
             dict of columns.
         columns
             Role to column name, such as ``{"params": "n", "loss": "val_loss"}``, for columns whose
-            names are not recognised. An empty name means that the role is not used. Roles: params,
-            tokens, flops, unique_tokens, x, loss, loss_se, group, seed, run_id.
+            names are not recognised. An empty name means that the role is not used. Roles are those
+            of ``bayescale.runs.ROLES``: params, tokens, flops, loss, loss_se, group, run_id, ...
         where
             An expression that chooses rows, such as ``"epoch_dropped == 0 and loss < 4"``.
         loss_unit
             Unit of the loss column.
+        response
+            What is to be explained: ``"loss"``, ``"error"`` (from a column of error rates, or of
+            accuracies, which are 1 less), or the name of another column; by default the loss, else the
+            error rate.
 
         Returns
         -------
@@ -126,26 +140,29 @@ class Runs:
         """
         table, n_left_out = load_table(source, where)
         resolved = resolve(list(table.columns), columns, table.source)
-        check_roles(table, resolved)
-        values = _numbers(
-            table, {role: c for role, c in resolved.items() if role not in LABEL_ROLES}
-        )
+        seen = read_response(table, resolved, response)
+        last = [problem for _, problem in seen.problems]
+        columns_of = {ROLES[r].symbol: c for r, c in resolved.items() if r in INPUT_ROLES}
+        values = _numbers(table, columns_of, last)
         return cls(
-            loss=values["loss"],
-            inputs={ROLES[role].symbol: values[role] for role in INPUT_ROLES if role in values},
-            loss_se=values.get("loss_se"),
+            loss=seen.values,
+            inputs=values,
+            loss_se=seen.se,
             labels={
                 role: np.asarray([to_text(cell) for cell in table.columns[resolved[role]]])
                 for role in LABEL_ROLES
                 if role in resolved
             },
-            loss_unit=check_loss_unit(loss_unit),
+            loss_unit=seen.unit(loss_unit),
+            response=seen.name,
+            items=seen.items,
             source=table.source,
-            columns=resolved,
+            columns=resolved | dict(seen.columns),
             all_columns=tuple(table.columns),
             places=tuple(table.place(i) for i in range(len(table))),
             where=where or "",
             n_left_out=n_left_out,
+            spare=Spare(table, np.arange(len(table))),
         )
 
     def __len__(self) -> int:
@@ -160,11 +177,11 @@ class Runs:
             return self.inputs[symbol]
         if symbol == "C" and {"N", "D"} <= set(self.inputs):
             return FLOPS_PER_PARAMETER_TOKEN * self.inputs["N"] * self.inputs["D"]
+        names = list(self.all_columns or self.columns.values())
         role = SYMBOL_TO_ROLE.get(symbol, symbol)
-        if role not in INPUT_ROLES:
-            raise InputError(f"{symbol!r} is not an input; inputs are N, D, C, U and x")
-        taken = self.columns.values()
-        raise InputError(missing_role(role, self.all_columns or list(taken), self.source, taken))
+        if role in (*INPUT_ROLES, *LAW_ROLES):
+            raise InputError(missing_role(role, names, self.source, self.columns.values()))
+        raise InputError(missing_column(symbol, symbol, names, self.source))
 
     @property
     def N(self) -> Floats:
@@ -215,6 +232,39 @@ class Runs:
             self, inputs={**self.inputs, "x": self[symbol]}, columns={**self.columns, "x": symbol}
         )
 
+    def has(self, symbol: str) -> bool:
+        """Whether there is a column for an input, whatever its cells."""
+        if symbol in self.inputs or (symbol == "C" and {"N", "D"} <= set(self.inputs)):
+            return True
+        return self.spare is not None and bool(self.spare.column_of(symbol, self.columns))
+
+    def with_inputs(self, symbols: Sequence[str]) -> Runs:
+        """Return the runs with these inputs, read from the table where they were not needed before.
+
+        Parameters
+        ----------
+        symbols
+            Symbols of inputs; one that is no role's is the column of that name, whose values must be
+            above 0.
+
+        Raises
+        ------
+        InputError
+            A column that is not there, or cells that cannot be used.
+        """
+        known = {*self.inputs, *(["C"] if {"N", "D"} <= set(self.inputs) else [])}
+        wanted = [symbol for symbol in symbols if symbol not in known]
+        if self.spare is None or not wanted:
+            return self
+        columns: dict[str, str] = {}
+        for symbol in wanted:
+            columns[symbol] = self.spare.column_of(symbol, self.columns)
+            if not columns[symbol]:
+                self[symbol]  # which says what is missing
+        values = _numbers(self.spare.table, columns, rows=self.spare.rows)
+        roles = {SYMBOL_TO_ROLE.get(symbol, symbol): c for symbol, c in columns.items()}
+        return replace(self, inputs={**self.inputs, **values}, columns={**self.columns, **roles})
+
     def in_unit(self, loss_unit: str, bytes_per_token: float | None = None) -> Runs:
         """Return the runs with losses and their standard errors in another unit."""
         loss = convert_loss(self.loss, self.loss_unit, loss_unit, bytes_per_token)
@@ -231,6 +281,8 @@ class Runs:
             loss=self.loss[index],
             inputs={symbol: column[index] for symbol, column in self.inputs.items()},
             loss_se=None if self.loss_se is None else self.loss_se[index],
+            items=None if self.items is None else self.items[index],
+            spare=None if self.spare is None else replace(self.spare, rows=self.spare.rows[index]),
             labels={name: column[index] for name, column in self.labels.items()},
             places=tuple(self.places[i] for i in index) if self.places else (),
         )
@@ -240,6 +292,21 @@ class Runs:
         from bayescale.runs.describe import describe
 
         return describe(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Spare:
+    """A table, and which of its rows are meant."""
+
+    table: files.Table
+    rows: NDArray[np.intp]
+
+    def column_of(self, symbol: str, columns: Mapping[str, str]) -> str:
+        """Return the column of an input; empty if there is none."""
+        names, role = list(self.table.columns), SYMBOL_TO_ROLE.get(symbol)
+        if role is None:
+            return symbol if symbol in names else ""
+        return resolve_late(role, columns, names, self.table.source)
 
 
 def read_points(
@@ -264,13 +331,17 @@ def read_points(
     """
     table, _ = load_table(source, where)
     resolved = resolve(list(table.columns), columns, table.source)
-    roles = [SYMBOL_TO_ROLE[symbol] for symbol in inputs]
-    for role in roles:
-        if role not in resolved:
-            names = list(table.columns)
-            raise InputError(missing_role(role, names, table.source, resolved.values()))
-    values = _numbers(table, {role: resolved[role] for role in roles})
-    return {ROLES[role].symbol: values[role] for role in roles}
+    names, found = list(table.columns), {}
+    for symbol in inputs:
+        found[symbol] = Spare(table, np.arange(len(table))).column_of(symbol, resolved)
+        if not found[symbol]:
+            role, taken = SYMBOL_TO_ROLE.get(symbol), resolved.values()
+            raise InputError(
+                missing_column(symbol, symbol, names, table.source)
+                if role is None
+                else missing_role(role, names, table.source, taken)
+            )
+    return _numbers(table, found)
 
 
 def load_table(source: Any, where: str | None) -> tuple[files.Table, int]:
@@ -288,25 +359,23 @@ def load_table(source: Any, where: str | None) -> tuple[files.Table, int]:
     return table, rows - len(table)
 
 
-def check_roles(table: files.Table, resolved: Mapping[str, str]) -> None:
-    """A law needs a loss and an input; which input, the law knows."""
-    names, problems = list(table.columns), []
-    if "loss" not in resolved:
-        problems.append(missing_role("loss", names, table.source, resolved.values()))
-    if not set(INPUT_ROLES) & set(resolved):
-        problems.append(missing_role("params", names, table.source, resolved.values()))
-    if problems:
-        raise InputError(problems)
-
-
-def _numbers(table: files.Table, columns: Mapping[str, str]) -> dict[str, Floats]:
-    """Role to numbers; all problems of all columns at once."""
-    values, problems = {}, []
-    for role, column in columns.items():
-        values[role], found = to_floats(table, column, role, positive=role in POSITIVE)
+def _numbers(
+    table: files.Table,
+    columns: Mapping[str, str],
+    more: Sequence[Problem] = (),
+    rows: NDArray[np.intp] | None = None,
+) -> dict[str, Floats]:
+    """Role or symbol to numbers, of some rows; all problems of all columns at once, and `more`."""
+    values = {}
+    problems: list[Problem] = []
+    for name, column in columns.items():
+        values[name], found = numbers(table, column, name)
+        if rows is not None:
+            wanted = set(rows.tolist())
+            values[name], found = values[name][rows], [p for p in found if p[0] in wanted]
         problems += [problem for _, problem in found]
-    if problems:
-        raise InputError(problems)
+    if problems or more:
+        raise InputError([*problems, *more])
     return values
 
 

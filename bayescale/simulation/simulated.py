@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bayescale.cache import write_atomically
 from bayescale.errors import InputError, Problem
 from bayescale.runs import Runs
-from bayescale.runs.roles import SYMBOL_TO_ROLE
+from bayescale.runs.catalogue import SYMBOL_TO_ROLE
 from bayescale.tables import number
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Simulation:
             raise InputError(
                 Problem("i", f"there is no set {i!r}", remedy=f"the last one is {len(self) - 1}")
             )
-        roles = [SYMBOL_TO_ROLE[symbol] for symbol in self.points] + ["loss"]
+        roles = [SYMBOL_TO_ROLE.get(symbol, symbol) for symbol in self.points] + ["loss"]
         if self.relative_se is not None:
             roles.append("loss_se")
         return Runs(
@@ -101,7 +101,9 @@ class Simulation:
         """
         sets, runs = self.loss.shape
         columns: dict[str, NDArray[Any]] = {"set": np.repeat(np.arange(sets), runs)}
-        columns |= {SYMBOL_TO_ROLE[s]: np.tile(values, sets) for s, values in self.points.items()}
+        columns |= {
+            SYMBOL_TO_ROLE.get(s, s): np.tile(values, sets) for s, values in self.points.items()
+        }
         columns["loss"] = self.loss.ravel()
         if self.relative_se is not None:
             columns["loss_se"] = (self.relative_se * self.loss).ravel()

@@ -19,9 +19,10 @@ from bayescale.laws import LAWS, Law, law_losses
 from bayescale.model import span_of
 from bayescale.noise import NOISES, Noise
 from bayescale.posterior import Posterior
-from bayescale.prediction import positive
-from bayescale.runs import ROLES, Runs
-from bayescale.runs.roles import SYMBOL_TO_ROLE
+from bayescale.prediction import in_domain
+from bayescale.rules import check_rules
+from bayescale.runs import Runs
+from bayescale.runs.catalogue import meaning_of
 from bayescale.simulation.simulated import Simulation
 from bayescale.units import check_loss_unit
 
@@ -223,6 +224,7 @@ def _loss_unit(source: Any, points: Any, chosen: str | None) -> str:
 def _design(points: Any, law: Law) -> tuple[dict[str, Floats], Floats | None]:
     """The inputs of every set, each of shape (runs,), and the known standard errors of log loss."""
     if isinstance(points, Runs):
+        points = points.with_inputs(law.inputs)
         inputs = {**points.inputs, **{symbol: points[symbol] for symbol in law.inputs}}
         return inputs, None if points.loss_se is None else points.relative_se
     if not isinstance(points, Mapping):
@@ -232,12 +234,12 @@ def _design(points: Any, law: Law) -> tuple[dict[str, Floats], Floats | None]:
         )  # fmt: skip
     missing = [symbol for symbol in law.inputs if points.get(symbol) is None]
     if missing:
-        meaning = ", ".join(f"{s} ({ROLES[SYMBOL_TO_ROLE[s]].meaning})" for s in missing)
+        meaning = ", ".join(f"{s} ({meaning_of(s)})" for s in missing)
         raise InputError(
             Problem("points", f"{' and '.join(missing)} missing; the law {law.name!r} needs "
                     f"{' and '.join(law.inputs)}", remedy=f"give {meaning}")
         )  # fmt: skip
-    values = {symbol: positive(symbol, points[symbol]) for symbol in law.inputs}
+    values = {symbol: in_domain(symbol, points[symbol]) for symbol in law.inputs}
     try:
         arrays = np.broadcast_arrays(*values.values())
     except ValueError:
@@ -248,7 +250,9 @@ def _design(points: Any, law: Law) -> tuple[dict[str, Floats], Floats | None]:
         ) from None  # fmt: skip
     if not arrays[0].size:
         raise InputError(Problem("points", "there are none", remedy="give at least one run"))
-    return {s: array.ravel() for s, array in zip(values, arrays, strict=True)}, None
+    inputs = {s: array.ravel() for s, array in zip(values, arrays, strict=True)}
+    check_rules(type(law), inputs, "points")
+    return inputs, None
 
 
 def _check_losses(losses: Floats, what: str, remedy: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bayescale.diagnostics import Verdict, design_verdicts
 from bayescale.errors import BayescaleError, InputError, Problem
-from bayescale.fitting import as_runs, with_one_input
+from bayescale.fitting import as_runs, runs_for
 from bayescale.model import Data, ModelSpec, data_of, size_class
 from bayescale.runs import GroupedRuns, Runs, check_design
 
@@ -81,16 +81,14 @@ class Checks:
             runs = get()
             n_runs = len(runs)
             law = self.spec.law
-            runs = with_one_input(runs if self.x is None else runs.with_x(self.x), law)
-            for symbol in law.inputs:
-                runs[symbol]  # raises, naming the missing column
+            runs = runs_for(runs, law, self.x)
             effects = self.spec.effects
             label = None if effects is None else effects.label
             lifted = check_design(
                 runs, law.inputs, len(law.parameters()), law.name, self.allow, label
             )
             if data is None:
-                data = data_of(runs, law.inputs, self.spec.drift, effects)
+                data = data_of(runs, law.inputs, self.spec.drift, effects, extremes=law.extremes)
         except InputError as error:
             first = error.problems[0]
             codes = tuple(dict.fromkeys(p.check or "bad-input" for p in error.problems))
