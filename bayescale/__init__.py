@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bayescale.pooling import fit_pooled
     from bayescale.posterior import Posterior
     from bayescale.prediction import Prediction, predict
+    from bayescale.publications import PublishedFit, published
     from bayescale.resampling import Bootstrap, bootstrap
     from bayescale.runs import Runs
     from bayescale.simulation import Simulation, simulate
@@ -56,6 +57,7 @@ _HOMES = {
     "PooledFit": "pooled",
     "Posterior": "posterior",
     "Prediction": "prediction",
+    "PublishedFit": "publications",
     "Runs": "runs",
     "Simulation": "simulation",
     "Verdict": "diagnostics",
@@ -74,6 +76,7 @@ _HOMES = {
     "outliers": "outlying",
     "point_estimate": "estimation",
     "predict": "prediction",
+    "published": "publications",
     "simulate": "simulation",
     "widen": "widening",
 }
@@ -100,6 +103,7 @@ __all__ = [
     "PooledFit",
     "Posterior",
     "Prediction",
+    "PublishedFit",
     "Runs",
     "Simulation",
     "Verdict",
@@ -123,6 +127,7 @@ __all__ = [
     "point_estimate",
     "predict",
     "priors",
+    "published",
     "simulate",
     "units",
     "widen",

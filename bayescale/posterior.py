@@ -117,6 +117,11 @@ class Posterior:
         return words if drift is None else f"{words} with {drift.name} drift"
 
     @property
+    def basis(self) -> str:
+        """What the law was fitted to, in words."""
+        return f"fitted to {len(self.runs)} runs"
+
+    @property
     def drift_name(self) -> str:
         """``"forecasts"`` if forecasts alone have a drift; else the name of the model's, or "none"."""
         return drift_name(self.spec.drift if self.make_forecasters is None else FORECASTS)

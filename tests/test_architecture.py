@@ -36,6 +36,7 @@ ORDER = [
     ("inference",),
     ("posterior",),
     ("mixture",),
+    ("publications",),
     ("storage",),
     ("pooled",),
     ("arviz_tree",),

@@ -31,6 +31,19 @@ RunsArgument = Annotated[
 FitArgument = Annotated[
     Path, typer.Argument(metavar="FIT", help="A fit that  bayescale fit -o FIT.nc  wrote.")
 ]
+FitOrPublished = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FIT",
+        help="A fit that  bayescale fit -o FIT.nc  wrote, or a published one, such as hoffmann-2022.",
+    ),
+]
+CompareTo = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY,...", help="Published fits to set beside the answer: hoffmann-2022, ..."
+    ),
+]
 Columns = Annotated[
     str | None,
     typer.Option(

@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike
 from bayescale.diagnostics import Verdict
 from bayescale.errors import InputError, Problem
 from bayescale.laws import LAWS, Law, Published
+from bayescale.mixture import Mixture
 from bayescale.model import ModelSpec
 from bayescale.noise import Gaussian
+from bayescale.posterior import Posterior
 from bayescale.runs import Runs
 from bayescale.runs.roles import nearest
 
@@ -41,8 +43,8 @@ class PublishedFit:
 
     @property
     def name(self) -> str:
-        """The key."""
-        return self.fit.key
+        """Name of the law."""
+        return self.law.name
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -66,7 +68,7 @@ class PublishedFit:
 
     @property
     def parts(self) -> tuple[tuple[PublishedFit, float], ...]:
-        """This one alone."""
+        """The law, alone."""
         return ((self, 1.0),)
 
     forecasting_parts = parts
@@ -79,7 +81,7 @@ class PublishedFit:
     @property
     def basis(self) -> str:
         """Where the law comes from, in words."""
-        return f"as published ({self.fit.source}; a point, no intervals)"
+        return f"as published ({self.fit.source})"
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -98,6 +100,9 @@ class PublishedFit:
         return 0.0
 
 
+Fit = Posterior | Mixture | PublishedFit  # what `predict` and `allocate` take
+
+
 def published(key: str) -> PublishedFit:
     """Return a published fit by its key, such as ``"hoffmann-2022"``; see ``bayescale laws``.
 
@@ -110,8 +115,8 @@ def published(key: str) -> PublishedFit:
     --------
     >>> import bayescale
     >>> best = bayescale.allocate(published("hoffmann-2022"), C=5.76e23)
-    >>> best.intervals["tokens_per_parameter"][0].median.round()
-    np.float64(59.0)
+    >>> round(best.intervals["tokens_per_parameter"][0].median)
+    59
     """
     found = published_fits()
     if key not in found:
