@@ -44,12 +44,7 @@ def as_runs(runs: Any, law: type[Law] | None = None) -> Runs:
         return runs
     if is_dataset(runs):
         return load_dataset(runs)
-    return Runs.read(runs, response=None if law is None else wanted_response(law))
-
-
-def wanted_response(law: type[Law]) -> str | None:
-    """Return the response to read from a table for a law; None for the loss, or what is in its place."""
-    return None if law.response == "loss" else law.response
+    return Runs.read(runs, response=None if law is None else law.wanted_response())
 
 
 def fit(

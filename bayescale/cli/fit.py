@@ -108,7 +108,7 @@ def run(
         draw(pooled, plots, quiet or json, level=level)
         data = partial(pooled.to_json, level)
     else:
-        table_of_runs = read_runs(runs, columns, where, loss_unit)
+        table_of_runs = read_runs(runs, columns, where, loss_unit, law)
         with progress(f"fitting {law} to {len(table_of_runs)} runs", quiet or json):
             from bayescale.fitting import fit
 

@@ -116,6 +116,11 @@ class Law(eqx.Module):
         """Return the coordinates of this law: the inverse of `from_coordinates`."""
 
     @classmethod
+    def wanted_response(cls) -> str | None:
+        """Return the response to read from a table; None for the loss, or what is in its place."""
+        return None if cls.response == "loss" else cls.response
+
+    @classmethod
     def parameters(cls) -> tuple[Parameter, ...]:
         """Return the parameters, in order."""
         return parameters(cls)
