@@ -247,7 +247,7 @@ def predict(
         there = law_points(model, where)
         part = mean_loss(model, there, seed + i)
         if kind == "run" and isinstance(model, Posterior):
-            part = part * np.exp(model.scatter(there, 0.0, np.random.default_rng([seed, i])))
+            part = model.observed(there, part, np.random.default_rng([seed, i]))
         parts.append(part)
     draws = pooled(parts, [share for _, share in models])
     return Prediction(
@@ -296,9 +296,9 @@ def log_predictive_density(
     parts = []
     for i, (model, share) in enumerate(sound_forecasters(posterior, allow_failed)):
         there = law_points(model, points)
-        residual = np.log(np.asarray(loss)) - np.log(mean_loss(model, there, seed + i))
         assert isinstance(model, Posterior)  # what a published fit scatters by is not known
-        density = model.scatter_density(there, residual, relative_se)
+        log_mean = np.log(mean_loss(model, there, seed + i))
+        density = model.likelihood(there, np.log(np.asarray(loss)), log_mean, relative_se)
         parts.append(logsumexp(density, axis=0) - np.log(len(density)) + np.log(share))
     return np.asarray(logsumexp(parts, axis=0))
 
