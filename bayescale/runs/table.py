@@ -208,6 +208,11 @@ class Runs:
         return FLOPS_PER_PARAMETER_TOKEN
 
     @property
+    def what(self) -> str:
+        """What the response is, with its unit, for the axis of a figure."""
+        return f"loss ({self.loss_unit})" if self.response == LOSS else self.loss_unit
+
+    @property
     def log_loss(self) -> Floats:
         """Log losses; of an error rate of 0, that of a trillionth."""
         return np.log(np.maximum(self.loss, 1e-12) if self.items is not None else self.loss)
