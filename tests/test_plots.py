@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot
 
+import bayescale
 from bayescale import InputError, plots
 from conftest import synthetic_posterior
 
