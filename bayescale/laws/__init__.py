@@ -6,9 +6,11 @@ import importlib
 from typing import Any
 
 from bayescale.errors import InputError, Problem
+from bayescale.laws.annealing import Annealing
 from bayescale.laws.base import ClosedFormOptimum, Law, Published, Rule, law_losses
 from bayescale.laws.chinchilla import Chinchilla
 from bayescale.laws.coupled import Coupled
+from bayescale.laws.multi_power import MultiPower
 from bayescale.laws.power import Power
 
 LAWS: dict[str, type[Law]] = {
@@ -17,15 +19,19 @@ LAWS: dict[str, type[Law]] = {
         Chinchilla,
         Coupled,
         Power,
+        Annealing,
+        MultiPower,
     )
 }
 
 __all__ = [
     "LAWS",
+    "Annealing",
     "Chinchilla",
     "ClosedFormOptimum",
     "Coupled",
     "Law",
+    "MultiPower",
     "Power",
     "Published",
     "Rule",
