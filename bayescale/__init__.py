@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bayescale.fitting import fit
     from bayescale.identifiability import Identifiability, identify
     from bayescale.intervals import Interval
+    from bayescale.law_checks import check_law
     from bayescale.leaving_out import Influence, influence
     from bayescale.mixture import Mixture
     from bayescale.outlying import Outliers, outliers
@@ -65,6 +66,7 @@ _HOMES = {
     "backtest": "backtesting",
     "bootstrap": "resampling",
     "calibrate": "calibration",
+    "check_law": "law_checks",
     "compare": "comparison",
     "fit": "fitting",
     "fit_many": "sweep.many",
@@ -111,6 +113,7 @@ __all__ = [
     "backtest",
     "bootstrap",
     "calibrate",
+    "check_law",
     "compare",
     "datasets",
     "drift",

@@ -41,6 +41,7 @@ ORDER = [
     ("pooled",),
     ("arviz_tree",),
     ("fitting",),
+    ("law_checks",),
     ("pooling",),
     ("estimation",),
     ("prediction",),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import Any
 
 from bayescale.errors import InputError, Problem
@@ -40,6 +42,15 @@ __all__ = [
 ]
 
 
+def _imported(module: str) -> Any:
+    """A module, which may also lie in the folder that the command was typed in."""
+    sys.path.append(os.getcwd())
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path.pop()
+
+
 def get_law(law: Any) -> type[Law]:
     """Return a law's class from its name, from ``"module:Class"``, or from the class itself.
 
@@ -55,7 +66,7 @@ def get_law(law: Any) -> type[Law]:
     if isinstance(law, str) and ":" in law:
         module, _, name = law.partition(":")
         try:
-            found = getattr(importlib.import_module(module), name)
+            found = getattr(_imported(module), name)
         except (ImportError, AttributeError) as error:
             raise InputError(
                 Problem("law", f"{law!r} cannot be loaded: {error}", remedy="write module:Class")
