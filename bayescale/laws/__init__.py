@@ -9,7 +9,16 @@ from bayescale.errors import InputError, Problem
 from bayescale.laws.base import ClosedFormOptimum, Law, Published, Rule, law_losses
 from bayescale.laws.chinchilla import Chinchilla
 from bayescale.laws.coupled import Coupled
+from bayescale.laws.granular import Granular
+from bayescale.laws.joint_moe import JointMoE
+from bayescale.laws.parallel import Parallel
 from bayescale.laws.power import Power
+from bayescale.laws.precision import Precision
+from bayescale.laws.precision_post import PrecisionPost
+from bayescale.laws.quantized import Quantized
+from bayescale.laws.routed import Routed
+from bayescale.laws.sparse_moe import SparseMoE
+from bayescale.laws.sparse_weights import SparseWeights
 
 LAWS: dict[str, type[Law]] = {
     law.name: law
@@ -17,6 +26,15 @@ LAWS: dict[str, type[Law]] = {
         Chinchilla,
         Coupled,
         Power,
+        Routed,
+        Granular,
+        JointMoE,
+        SparseMoE,
+        SparseWeights,
+        Precision,
+        PrecisionPost,
+        Quantized,
+        Parallel,
     )
 }
 
@@ -25,10 +43,19 @@ __all__ = [
     "Chinchilla",
     "ClosedFormOptimum",
     "Coupled",
+    "Granular",
+    "JointMoE",
     "Law",
+    "Parallel",
     "Power",
+    "Precision",
+    "PrecisionPost",
     "Published",
+    "Quantized",
+    "Routed",
     "Rule",
+    "SparseMoE",
+    "SparseWeights",
     "get_law",
     "law_losses",
 ]
