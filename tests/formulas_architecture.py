@@ -19,7 +19,9 @@ def joint_moe(a, alpha, delta, gamma, b, beta, omega, zeta, E_start, E_max, c, N
     return in_N + b * e**omega * D ** (beta + zeta * np.log(e)) + c
 
 
-def precision(E, A, B, alpha, beta, gamma_w, n_w, gamma_a, n_a, gamma_kv, n_kv, N, D, P_w, P_a, P_kv):
+def precision(
+    E, A, B, alpha, beta, gamma_w, n_w, gamma_a, n_a, gamma_kv, n_kv, N, D, P_w, P_a, P_kv
+):
     kept = (
         (1 - np.exp(-P_w / gamma_w + n_w))
         * (1 - np.exp(-P_a / gamma_a + n_a))

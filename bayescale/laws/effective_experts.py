@@ -42,3 +42,9 @@ def effective_experts(experts: Any, E_start: Any, E_max: Any) -> Any:
     """
     unlimited = experts - 1 + E_start * E_max / (E_max - E_start)
     return unlimited * E_max / (unlimited + E_max)
+
+
+def local_slope(experts: Any, E_start: Any, E_max: Any) -> Any:
+    """Return the slope of the log of the effective number of experts in the log of their number."""
+    unlimited = experts - 1 + E_start * E_max / (E_max - E_start)
+    return experts * E_max / (unlimited * (unlimited + E_max))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from bayescale.laws.base import Inputs, Law, Published, power
 from bayescale.laws.chinchilla import Chinchilla
 from bayescale.parameters import Coordinate, Values, parameter
-from bayescale.priors import Beta, LogNormal, Reference
+from bayescale.priors import LogNormal, Reference
 
 PARTS = {"w": "weights", "a": "activations", "kv": "cache"}
 LEAST_KEPT = 1e-3  # where the form has no parameters left the loss is large, not undefined
@@ -24,13 +24,13 @@ def _coordinates(part: str, words: str) -> tuple[Coordinate, Coordinate]:
         f"bits of the {words} per factor e of what is lost",
         "bits",
     )
-    none = Coordinate(
-        f"zero_{part}",
-        Beta(2, 2),
-        rf"n_{{{part}}}\gamma_{{{part}}}/P_{{{part}}}",
-        f"bits of the {words} at which nothing is kept, as a share of the fewest in the runs",
+    margin = Coordinate(
+        f"margin_{part}",
+        LogNormal(0.3, 0.6, relative_to=f"lowest_P_{part}"),
+        rf"P_{{{part}}}/\gamma_{{{part}}} - n_{{{part}}}",
+        f"minus the log of the share lost with the fewest bits of the {words} in the runs",
     )
-    return bits, none
+    return bits, margin
 
 
 class Precision(Law):
@@ -124,7 +124,7 @@ class Precision(Law):
         c = coordinates
         there: Any = Chinchilla.from_coordinates(c, reference)
         bits = {f"gamma_{part}": c[f"gamma_{part}"] for part in PARTS} | {
-            f"n_{part}": c[f"zero_{part}"] * reference[f"lowest_P_{part}"] / c[f"gamma_{part}"]
+            f"n_{part}": reference[f"lowest_P_{part}"] / c[f"gamma_{part}"] - c[f"margin_{part}"]
             for part in PARTS
         }
         law = cls(E=there.E, A=there.A, B=there.B, alpha=there.alpha, beta=there.beta, **bits)
@@ -138,6 +138,6 @@ class Precision(Law):
             gamma, n = getattr(self, f"gamma_{part}"), getattr(self, f"n_{part}")
             found |= {
                 f"gamma_{part}": gamma,
-                f"zero_{part}": n * gamma / reference[f"lowest_P_{part}"],
+                f"margin_{part}": reference[f"lowest_P_{part}"] / gamma - n,
             }
         return found

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from bayescale.laws.base import Inputs, Law, power
 from bayescale.laws.chinchilla import Chinchilla
 from bayescale.parameters import Coordinate, Values, parameter
-from bayescale.priors import LogNormal, Reference
+from bayescale.priors import Beta, LogNormal, Reference
 
 
 class Quantized(Law):
@@ -57,11 +57,10 @@ class Quantized(Law):
     coordinates: ClassVar = (
         *Chinchilla.coordinates,
         Coordinate(
-            "added",
-            LogNormal(0.02, 1.0, relative_to="low_loss"),
-            r"\delta_0",
-            "what quantization adds to the loss at the centre of N, D and G (of 2 if that is less)",
-            "loss",
+            "share_added",
+            Beta(1.5, 4.5),
+            "q_G",
+            "share of the reducible loss that quantization adds at the centre (of G = 2 if G is less)",
         ),
         Coordinate("gamma_D", LogNormal(0.2, 0.6), r"\gamma_D", "exponent of D in what it adds"),
         Coordinate(
@@ -89,23 +88,31 @@ class Quantized(Law):
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
-        """Return the law with these decision coordinates, and what quantization adds at the centre."""
+        """Return the law with these decision coordinates; L_opt is with what quantization adds."""
         c, r = coordinates, reference
-        there: Any = Chinchilla.from_coordinates(c, r)
-        exponents = {name: c[name] for name in ("gamma_D", "gamma_G", "gamma_N")}
+        added = c["L_opt"] * (1 - c["share_E"]) * c["share_added"]
+        L_opt = c["L_opt"] - added
+        share_E = c["L_opt"] * c["share_E"] / L_opt
+        there = Chinchilla.from_coordinates({**c, "L_opt": L_opt, "share_E": share_E}, r)
         trained = {name: getattr(there, name) for name in ("E", "A", "B", "alpha", "beta")}
-        law = cls(**trained, **exponents, k=c["added"])
+        exponents = {name: c[name] for name in ("gamma_D", "gamma_G", "gamma_N")}
+        law = cls(**trained, **exponents, k=added)
         factor = law._log_factor(r["N"], r["D"], jnp.maximum(r["group_size"], 2.0))
-        return cls(**trained, **exponents, k=c["added"] * jnp.exp(-factor))
+        return cls(**trained, **exponents, k=added * jnp.exp(-factor))
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
-        """Return the decision coordinates, and what quantization adds at the centre."""
+        """Return the decision coordinates; L_opt is with what quantization adds at the centre."""
         r = reference
         trained = Chinchilla(E=self.E, A=self.A, B=self.B, alpha=self.alpha, beta=self.beta)
+        found = trained.to_coordinates(r)
         factor = self._log_factor(r["N"], r["D"], jnp.maximum(r["group_size"], 2.0))
+        added = self.k * jnp.exp(factor)
+        loss = found["L_opt"] + added
         return {
-            **trained.to_coordinates(r),
-            "added": self.k * jnp.exp(factor),
+            **found,
+            "L_opt": loss,
+            "share_E": self.E / loss,
+            "share_added": added / (loss - self.E),
             "gamma_D": self.gamma_D,
             "gamma_G": self.gamma_G,
             "gamma_N": self.gamma_N,

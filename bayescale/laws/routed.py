@@ -79,9 +79,14 @@ class Routed(Law):
             "slope_E",
             Normal(0.03, 0.04),
             "s_E",
-            "share of loss lost per share of effective experts gained, at the centre of N",
+            "share of loss lost per share of experts gained, at the centre",
         ),
-        Coordinate("c", Normal(0.01, 0.01), "c", "interaction of N and effective experts"),
+        Coordinate(
+            "interaction",
+            Normal(0.01, 0.01),
+            "s_{NE}",
+            "change of that slope per factor 10 of N, at the centre of the experts",
+        ),
         experts.START,
         experts.MOST,
     )
@@ -122,22 +127,28 @@ class Routed(Law):
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
         """Return the law with this loss and these slopes at the centre."""
-        c = coordinates
-        zero = jnp.zeros_like(c["c"])
-        law = cls(a=zero, b=zero, c=c["c"], d=zero, E_start=c["E_start"], E_max=c["E_max"])
-        n, e = jnp.log(reference["N"]) / LN_10, law._log10_experts(reference["experts"])
-        a, b = -c["slope_N"] - c["c"] * e, -c["slope_E"] - c["c"] * n
+        c, E_start, E_max = coordinates, coordinates["E_start"], coordinates["E_max"]
+        n, e, per_expert = _centre(reference, E_start, E_max)
+        inter = c["interaction"] / per_expert
+        a, b = -c["slope_N"] - inter * e, -c["slope_E"] / per_expert - inter * n
         d = jnp.log(c["L_ref"]) / LN_10 + c["slope_N"] * n - b * e
-        return cls(a=a, b=b, c=c["c"], d=d, E_start=c["E_start"], E_max=c["E_max"])
+        return cls(a=a, b=b, c=inter, d=d, E_start=E_start, E_max=E_max)
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return the loss and the slopes at the centre of the runs."""
-        n, e = jnp.log(reference["N"]) / LN_10, self._log10_experts(reference["experts"])
+        n, e, per_expert = _centre(reference, self.E_start, self.E_max)
         return {
             "L_ref": self.loss(reference),
             "slope_N": -self.a - self.c * e,
-            "slope_E": -self.b - self.c * n,
-            "c": self.c,
+            "slope_E": -(self.b + self.c * n) * per_expert,
+            "interaction": self.c * per_expert,
             "E_start": self.E_start,
             "E_max": self.E_max,
         }
+
+
+def _centre(reference: Reference, E_start: Any, E_max: Any) -> tuple[Any, Any, Any]:
+    """The log10 of N and of effective experts at the centre, and the slope of the latter there."""
+    count = reference["experts"]
+    e = jnp.log(experts.effective_experts(count, E_start, E_max)) / LN_10
+    return jnp.log(reference["N"]) / LN_10, e, experts.local_slope(count, E_start, E_max)

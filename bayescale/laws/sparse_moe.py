@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from bayescale.laws.base import Inputs, Law, power
 from bayescale.parameters import Coordinate, Values, parameter
-from bayescale.priors import Beta, LogNormal, Normal, Reference
+from bayescale.priors import Beta, LogNormal, Reference
 
 
 class SparseMoE(Law):
@@ -20,10 +20,10 @@ class SparseMoE(Law):
 
     N is the *total* number of parameters, all experts counted, D the number of training tokens, S the
     share of the experts that a token does not pass, (E - K) / E for K of E experts. e is the irreducible
-    loss. lambda was fitted below 0, so that the third term falls as S rises; the rest are above 0. With
-    delta = gamma the fourth term is one in the active parameters N (1 - S).
+    loss. lambda is *below* 0, as it was fitted, so that the third term falls as S rises; the rest are above
+    0. With delta = gamma the fourth term is one in the active parameters N (1 - S).
 
-    Two traps. With lambda below 0 the third term tends to a constant, which e is too: the runs tell their
+    Two traps. With lambda near 0 the third term is nearly a constant, which e is too: the runs tell their
     sum, and the priors on the shares how it is split. And the two terms in N differ in S alone. Four
     or more levels of S are needed.
 
@@ -47,7 +47,7 @@ class SparseMoE(Law):
     b: Values = parameter("b", "scale of the term in D", "loss")
     beta: Values = parameter(r"\beta", "exponent of D")
     c: Values = parameter("c", "scale of the term in 1 - S", "loss")
-    lambda_: Values = parameter(r"\lambda", "exponent of 1 - S, of either sign")
+    lambda_: Values = parameter(r"\lambda", "exponent of 1 - S, below 0")
     d: Values = parameter("d", "scale of the term in N and 1 - S", "loss")
     delta: Values = parameter(r"\delta", "exponent of 1 - S in that term")
     gamma: Values = parameter(r"\gamma", "exponent of N in that term")
@@ -72,21 +72,21 @@ class SparseMoE(Law):
             "q_a",
             "share of both terms in N that is the one in 1 - S too",
         ),
-        Coordinate("alpha", LogNormal(0.30, 0.40, low=0.05, high=1.2), r"\alpha", "exponent of N"),
-        Coordinate("beta", LogNormal(0.36, 0.50, low=0.05, high=1.2), r"\beta", "exponent of D"),
         Coordinate(
-            "gamma",
+            "exponent_N",
             LogNormal(0.30, 0.40, low=0.05, high=1.2),
-            r"\gamma",
-            "exponent of N in the term in both",
+            r"\bar\alpha",
+            "mean of alpha and gamma, by the sizes of their terms at the centre",
         ),
+        Coordinate("ratio", LogNormal(1.0, 0.4), r"\gamma/\alpha", "gamma in units of alpha"),
+        Coordinate("beta", LogNormal(0.36, 0.50, low=0.05, high=1.2), r"\beta", "exponent of D"),
         Coordinate(
             "active",
             LogNormal(0.7, 0.4),
             r"\delta/\gamma",
             "0 if unused experts count in that term as used ones, 1 if not at all",
         ),
-        Coordinate("lambda_", Normal(-0.3, 0.3), r"\lambda", "exponent of 1 - S"),
+        Coordinate("growth", LogNormal(0.3, 0.7), r"-\lambda", "exponent of 1 - S, below 0"),
     )
 
     def loss(self, x: Inputs) -> Values:
@@ -110,14 +110,16 @@ class SparseMoE(Law):
         fixed = c["L_ref"] * c["share_fixed"]
         rest = c["L_ref"] * (1 - c["share_fixed"])
         in_N = rest * (1 - c["share_D"])
-        gamma, delta = c["gamma"], c["gamma"] * c["active"]
+        alpha = c["exponent_N"] / (1 - c["share_active"] * (1 - c["ratio"]))
+        gamma = c["ratio"] * alpha
+        delta = gamma * c["active"]
         return cls(
-            a=in_N * (1 - c["share_active"]) * power(N, c["alpha"]),
-            alpha=c["alpha"],
+            a=in_N * (1 - c["share_active"]) * power(N, alpha),
+            alpha=alpha,
             b=rest * c["share_D"] * power(reference["D"], c["beta"]),
             beta=c["beta"],
-            c=fixed * c["share_S"] * power(used, c["lambda_"]),
-            lambda_=c["lambda_"],
+            c=fixed * c["share_S"] * power(used, -c["growth"]),
+            lambda_=-c["growth"],
             d=in_N * c["share_active"] * power(N, gamma) * power(used, delta),
             delta=delta,
             gamma=gamma,
@@ -128,15 +130,16 @@ class SparseMoE(Law):
         """Return the loss at the centre and the shares of its terms."""
         in_N, in_D, in_S, in_both = self._terms(reference)
         fixed, rest = in_S + self.e, in_N + in_both + in_D
+        share_active = in_both / (in_N + in_both)
         return {
             "L_ref": fixed + rest,
             "share_fixed": fixed / (fixed + rest),
             "share_S": in_S / fixed,
             "share_D": in_D / rest,
-            "share_active": in_both / (in_N + in_both),
-            "alpha": self.alpha,
+            "share_active": share_active,
+            "exponent_N": self.alpha + share_active * (self.gamma - self.alpha),
+            "ratio": self.gamma / self.alpha,
             "beta": self.beta,
-            "gamma": self.gamma,
             "active": self.delta / self.gamma,
-            "lambda_": self.lambda_,
+            "growth": -self.lambda_,
         }
