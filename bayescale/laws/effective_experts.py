@@ -37,7 +37,7 @@ def effective_experts(experts: Any, E_start: Any, E_max: Any) -> Any:
 
     Examples
     --------
-    >>> effective_experts(1.0, 2.0, 300.0)
+    >>> round(effective_experts(1.0, 2.0, 300.0), 6)
     2.0
     """
     unlimited = experts - 1 + E_start * E_max / (E_max - E_start)

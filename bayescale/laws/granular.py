@@ -33,7 +33,7 @@ class Granular(Law):
     --------
     >>> law = Granular.from_published("krajewski-2024")
     >>> round(float(law.loss({"N": 1e9, "D": 2e10, "G": 8})), 2)
-    3.1
+    3.14
     """
 
     name: ClassVar = "granular"

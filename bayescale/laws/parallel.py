@@ -29,7 +29,7 @@ class Parallel(Law):
     --------
     >>> law = Parallel.from_published("stack-python")
     >>> round(float(law.loss({"N": 1.6e9, "P": 8})), 3)
-    1.021
+    1.04
     """
 
     name: ClassVar = "parallel"

@@ -40,7 +40,7 @@ class Routed(Law):
     --------
     >>> law = Routed.from_published("s-base-refit")
     >>> round(float(law.loss({"N": 3.7e8, "experts": 64})), 2)
-    2.21
+    2.22
     >>> round(float(law.effective_parameters({"N": 3.7e8, "experts": 64})) / 3.7e8, 1)
     3.4
     """
