@@ -41,7 +41,7 @@ class JointMoE(Law):
     >>> round(float(law.loss({"N_act": 1e9, "D": 1e11, "experts": 8})), 2)
     2.36
     >>> {name: round(float(-v), 4) for name, v in law.exponents(experts=32).items()}
-    {'N_act': 0.1557, 'D': 0.2652}
+    {'N_act': 0.1557, 'D': 0.2653}
     """
 
     name: ClassVar = "joint-moe"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -85,8 +86,8 @@ class Parallel(Law):
         c = coordinates
         E, rest = c["L_ref"] * c["share_E"], c["L_ref"] * (1 - c["share_E"])
         law = cls(E=E, A=rest, alpha=c["alpha"], k=c["k"])
-        A = jnp.exp(jnp.log(rest) / c["alpha"] + law._log_effective(reference))
-        return cls(E=E, A=A, alpha=c["alpha"], k=c["k"])
+        log_A = jnp.log(rest) / c["alpha"] + law._log_effective(reference)
+        return replace(law, A=jnp.exp(log_A))
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return the loss at the centre, the share of E in it, the exponent and the gain."""

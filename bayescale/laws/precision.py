@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -128,8 +129,7 @@ class Precision(Law):
             for part in PARTS
         }
         law = cls(E=there.E, A=there.A, B=there.B, alpha=there.alpha, beta=there.beta, **bits)
-        A = there.A * power(law.kept(reference), there.alpha)
-        return cls(E=there.E, A=A, B=there.B, alpha=there.alpha, beta=there.beta, **bits)
+        return replace(law, A=there.A * power(law.kept(reference), there.alpha))
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return the decision coordinates at the centre of the bits."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -112,11 +113,8 @@ class PrecisionPost(Law):
             E=there.E, A=there.A, B=there.B, alpha=there.alpha, beta=there.beta,
             C_T=c["added"], gamma_D=c["gamma_D"], gamma_N=c["gamma_N"], gamma=c["gamma"],
         )  # fmt: skip
-        C_T = c["added"] * jnp.exp(-law._log_factor(r["N"], r["D"], r["lowest_P_post"]))
-        return cls(
-            E=there.E, A=there.A, B=there.B, alpha=there.alpha, beta=there.beta,
-            C_T=C_T, gamma_D=c["gamma_D"], gamma_N=c["gamma_N"], gamma=c["gamma"],
-        )  # fmt: skip
+        factor = law._log_factor(r["N"], r["D"], r["lowest_P_post"])
+        return replace(law, C_T=c["added"] * jnp.exp(-factor))
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return the decision coordinates, and what the fewest bits add."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
 from bayescale.laws.base import Inputs, Law, power
-from bayescale.laws.chinchilla import Chinchilla
 from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import Beta, LogNormal, Reference
 
@@ -55,13 +55,20 @@ class Quantized(Law):
     gamma_N: Values = parameter(r"\gamma_N", "exponent of N in what quantization adds")
 
     coordinates: ClassVar = (
-        *Chinchilla.coordinates,
         Coordinate(
-            "share_added",
-            Beta(1.5, 4.5),
-            "q_G",
-            "share of the reducible loss that quantization adds at the centre (of G = 2 if G is less)",
+            "L_ref",
+            LogNormal(1.0, 0.2, relative_to="low_loss"),
+            "L_0",
+            "loss at the centre of N, D and G (of G = 2 if G is less)",
+            "loss",
         ),
+        Coordinate("share_E", Beta(4, 1.7), "E/L_0", "share of that loss that is irreducible"),
+        Coordinate("share_D", Beta(3, 3), "q_D", "share of the rest that is the term in D"),
+        Coordinate(
+            "share_added", Beta(1.5, 4.5), "q_G", "share of what is left that quantization adds"
+        ),
+        Coordinate("alpha", LogNormal(0.30, 0.40, low=0.05, high=1.2), r"\alpha", "exponent of N"),
+        Coordinate("beta", LogNormal(0.36, 0.50, low=0.05, high=1.2), r"\beta", "exponent of D"),
         Coordinate("gamma_D", LogNormal(0.2, 0.6), r"\gamma_D", "exponent of D in what it adds"),
         Coordinate(
             "gamma_G", LogNormal(0.7, 0.6), r"\gamma_G", "exponent of log2 G in what it adds"
@@ -77,43 +84,41 @@ class Quantized(Law):
     def added(self, x: Inputs) -> Values:
         """Return what quantization adds to the loss, 0 with one weight to a group."""
         G = x["group_size"]
-        added = self.k * jnp.exp(self._log_factor(x["N"], x["D"], jnp.where(G > 1, G, 2.0)))
-        return jnp.where(G > 1, added, 0.0)
+        return jnp.where(G > 1, self._added(x["N"], x["D"], jnp.where(G > 1, G, 2.0)), 0.0)
 
-    def _log_factor(self, N: Any, D: Any, G: Any) -> Any:
-        log2_G = jnp.log(G) / math.log(2)
-        return (
-            self.gamma_D * jnp.log(D) + self.gamma_G * jnp.log(log2_G) - self.gamma_N * jnp.log(N)
-        )
+    def _added(self, N: Any, D: Any, G: Any) -> Any:
+        in_G = self.gamma_G * jnp.log(jnp.log(G) / math.log(2))
+        return self.k * jnp.exp(self.gamma_D * jnp.log(D) + in_G - self.gamma_N * jnp.log(N))
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
-        """Return the law with these decision coordinates; L_opt is with what quantization adds."""
-        c, r = coordinates, reference
-        added = c["L_opt"] * (1 - c["share_E"]) * c["share_added"]
-        L_opt = c["L_opt"] - added
-        share_E = c["L_opt"] * c["share_E"] / L_opt
-        there = Chinchilla.from_coordinates({**c, "L_opt": L_opt, "share_E": share_E}, r)
-        trained = {name: getattr(there, name) for name in ("E", "A", "B", "alpha", "beta")}
-        exponents = {name: c[name] for name in ("gamma_D", "gamma_G", "gamma_N")}
-        law = cls(**trained, **exponents, k=added)
-        factor = law._log_factor(r["N"], r["D"], jnp.maximum(r["group_size"], 2.0))
-        return cls(**trained, **exponents, k=added * jnp.exp(-factor))
+        """Return the law with this loss and these shares of it at the centre."""
+        c, (N, D, G) = coordinates, _centre(reference)
+        rest = c["L_ref"] * (1 - c["share_E"])
+        left = rest * (1 - c["share_D"])
+        law = cls(
+            E=c["L_ref"] * c["share_E"],
+            A=left * (1 - c["share_added"]) * power(N, c["alpha"]),
+            B=rest * c["share_D"] * power(D, c["beta"]),
+            k=jnp.ones_like(rest),
+            **{name: c[name] for name in ("alpha", "beta", "gamma_D", "gamma_G", "gamma_N")},
+        )
+        return replace(law, k=left * c["share_added"] / law._added(N, D, G))
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
-        """Return the decision coordinates; L_opt is with what quantization adds at the centre."""
-        r = reference
-        trained = Chinchilla(E=self.E, A=self.A, B=self.B, alpha=self.alpha, beta=self.beta)
-        found = trained.to_coordinates(r)
-        factor = self._log_factor(r["N"], r["D"], jnp.maximum(r["group_size"], 2.0))
-        added = self.k * jnp.exp(factor)
-        loss = found["L_opt"] + added
+        """Return the loss at the centre and the shares of its terms."""
+        N, D, G = _centre(reference)
+        in_N, in_D = self.A * power(N, -self.alpha), self.B * power(D, -self.beta)
+        added = self._added(N, D, G)
+        rest = in_N + in_D + added
         return {
-            **found,
-            "L_opt": loss,
-            "share_E": self.E / loss,
-            "share_added": added / (loss - self.E),
-            "gamma_D": self.gamma_D,
-            "gamma_G": self.gamma_G,
-            "gamma_N": self.gamma_N,
+            "L_ref": self.E + rest,
+            "share_E": self.E / (self.E + rest),
+            "share_D": in_D / rest,
+            "share_added": added / (in_N + added),
+            **{n: getattr(self, n) for n in ("alpha", "beta", "gamma_D", "gamma_G", "gamma_N")},
         }
+
+
+def _centre(reference: Reference) -> tuple[Any, Any, Any]:
+    return reference["N"], reference["D"], jnp.maximum(reference["group_size"], 2.0)

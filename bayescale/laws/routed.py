@@ -42,7 +42,7 @@ class Routed(Law):
     >>> round(float(law.loss({"N": 3.7e8, "experts": 64})), 2)
     2.22
     >>> round(float(law.effective_parameters({"N": 3.7e8, "experts": 64})) / 3.7e8, 1)
-    3.4
+    3.8
     """
 
     name: ClassVar = "routed"
