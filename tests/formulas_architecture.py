@@ -50,5 +50,8 @@ FORMULAS: dict = {
         A / N**alpha + B / D**beta + E
         + k * D**gamma_D * np.log2(group_size) ** gamma_G / N**gamma_N
     ),
+    "vocabulary": lambda E, A1, alpha1, A2, alpha2, B, beta, N, N_v, D: np.exp(
+        -E + A1 / N**alpha1 + A2 / N_v**alpha2 + B / D**beta
+    ),
     "parallel": lambda E, A, alpha, k, N, P: E + (A / (N * (k * np.log(P) + 1))) ** alpha,
 }  # fmt: skip

@@ -10,6 +10,7 @@ from scipy.optimize import least_squares, minimize_scalar
 
 import bayescale
 from bayescale import Runs
+from bayescale.errors import InputError
 from bayescale.laws import (
     Chinchilla,
     Granular,
@@ -22,6 +23,7 @@ from bayescale.laws import (
     Routed,
     SparseMoE,
     SparseWeights,
+    Vocabulary,
 )
 from bayescale.laws.effective_experts import effective_experts, local_slope
 from bayescale.model import ModelSpec, prior_draws
@@ -267,3 +269,16 @@ def test_one_stream_is_a_power_law(key):
     np.testing.assert_allclose(
         law.loss({"N": N, "P": 8.0}), power.loss({"x": N * worth}), rtol=1e-12
     )
+
+
+def test_the_response_of_the_vocabulary_law_is_on_the_raw_scale_of_its_loss(points):
+    law, N_v = a_draw(Vocabulary), np.geomspace(3e6, 3e8, 64)
+    terms = Chinchilla(E=0.0, A=law.A1, B=law.B, alpha=law.alpha1, beta=law.beta).loss(points)
+    loss = terms + law.A2 / N_v**law.alpha2 - law.E
+    ratio = law.loss(points | {"N_v": N_v})
+    np.testing.assert_allclose(np.log(ratio), loss, rtol=1e-9)
+    table = {"params": points["N"], "tokens": points["D"], "vocab_params": N_v}
+    runs = Runs.read(table | {"unigram_ratio": np.asarray(ratio)}, response=Vocabulary.response)
+    np.testing.assert_allclose(np.log(runs.loss), loss, rtol=1e-9)
+    with pytest.raises(InputError, match="unigram_ratio must be above 0"):
+        Runs.read(table | {"unigram_ratio": np.asarray(loss) - 9}, response=Vocabulary.response)

@@ -19,6 +19,7 @@ from bayescale.laws.quantized import Quantized
 from bayescale.laws.routed import Routed
 from bayescale.laws.sparse_moe import SparseMoE
 from bayescale.laws.sparse_weights import SparseWeights
+from bayescale.laws.vocabulary import Vocabulary
 
 LAWS: dict[str, type[Law]] = {
     law.name: law
@@ -35,6 +36,7 @@ LAWS: dict[str, type[Law]] = {
         PrecisionPost,
         Quantized,
         Parallel,
+        Vocabulary,
     )
 }
 
@@ -56,6 +58,7 @@ __all__ = [
     "Rule",
     "SparseMoE",
     "SparseWeights",
+    "Vocabulary",
     "get_law",
     "law_losses",
 ]
