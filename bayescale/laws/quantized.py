@@ -84,11 +84,12 @@ class Quantized(Law):
     def added(self, x: Inputs) -> Values:
         """Return what quantization adds to the loss, 0 with one weight to a group."""
         G = x["group_size"]
-        return jnp.where(G > 1, self._added(x["N"], x["D"], jnp.where(G > 1, G, 2.0)), 0.0)
+        factor = jnp.exp(self._log_factor(x["N"], x["D"], jnp.where(G > 1, G, 2.0)))
+        return jnp.where(G > 1, self.k * factor, 0.0)
 
-    def _added(self, N: Any, D: Any, G: Any) -> Any:
+    def _log_factor(self, N: Any, D: Any, G: Any) -> Any:
         in_G = self.gamma_G * jnp.log(jnp.log(G) / math.log(2))
-        return self.k * jnp.exp(self.gamma_D * jnp.log(D) + in_G - self.gamma_N * jnp.log(N))
+        return self.gamma_D * jnp.log(D) + in_G - self.gamma_N * jnp.log(N)
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
@@ -103,13 +104,14 @@ class Quantized(Law):
             k=jnp.ones_like(rest),
             **{name: c[name] for name in ("alpha", "beta", "gamma_D", "gamma_G", "gamma_N")},
         )
-        return replace(law, k=left * c["share_added"] / law._added(N, D, G))
+        # A quotient by the factor would overflow in the derivative, in 32 bits.
+        return replace(law, k=left * c["share_added"] * jnp.exp(-law._log_factor(N, D, G)))
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return the loss at the centre and the shares of its terms."""
         N, D, G = _centre(reference)
         in_N, in_D = self.A * power(N, -self.alpha), self.B * power(D, -self.beta)
-        added = self._added(N, D, G)
+        added = self.k * jnp.exp(self._log_factor(N, D, G))
         rest = in_N + in_D + added
         return {
             "L_ref": self.E + rest,
