@@ -15,7 +15,7 @@ TYPICAL = {  # where the input lies in studies
 }  # fmt: skip
 RANGE = {  # factors around it, where those of the others are a tenth to ten times
     "experts": 4.0, "G": 2.0, "P_w": 2.0, "P_a": 2.0, "P_kv": 2.0, "P_post": 1.6, "L_T": 1.2,
-    "P": 2.0, "k": 10.0, "group_size": 2.0, "U": 3.0,
+    "P": 2.0, "k": 10.0, "group_size": 4.0, "U": 3.0,
 }  # fmt: skip
 LOSS = 2.5
 

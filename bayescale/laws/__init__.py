@@ -12,8 +12,18 @@ from bayescale.laws.annealing import Annealing
 from bayescale.laws.base import ClosedFormOptimum, Law, Published, Rule, law_losses
 from bayescale.laws.chinchilla import Chinchilla
 from bayescale.laws.coupled import Coupled
+from bayescale.laws.granular import Granular
+from bayescale.laws.joint_moe import JointMoE
 from bayescale.laws.multi_power import MultiPower
+from bayescale.laws.parallel import Parallel
 from bayescale.laws.power import Power
+from bayescale.laws.precision import Precision
+from bayescale.laws.precision_post import PrecisionPost
+from bayescale.laws.quantized import Quantized
+from bayescale.laws.routed import Routed
+from bayescale.laws.sparse_moe import SparseMoE
+from bayescale.laws.sparse_weights import SparseWeights
+from bayescale.laws.vocabulary import Vocabulary
 
 LAWS: dict[str, type[Law]] = {
     law.name: law
@@ -23,6 +33,16 @@ LAWS: dict[str, type[Law]] = {
         Power,
         Annealing,
         MultiPower,
+        Routed,
+        Granular,
+        JointMoE,
+        SparseMoE,
+        SparseWeights,
+        Precision,
+        PrecisionPost,
+        Quantized,
+        Parallel,
+        Vocabulary,
     )
 }
 
@@ -32,11 +52,21 @@ __all__ = [
     "Chinchilla",
     "ClosedFormOptimum",
     "Coupled",
+    "Granular",
+    "JointMoE",
     "Law",
     "MultiPower",
+    "Parallel",
     "Power",
+    "Precision",
+    "PrecisionPost",
     "Published",
+    "Quantized",
+    "Routed",
     "Rule",
+    "SparseMoE",
+    "SparseWeights",
+    "Vocabulary",
     "get_law",
     "law_losses",
 ]

@@ -72,6 +72,11 @@ class Chinchilla(Law, ClosedFormOptimum):
             "Besiroglu et al. 2024, arXiv:2404.10102, 240 runs",
             {"E": 1.81686, "A": 482.00572, "B": 2085.4342, "alpha": 0.34781, "beta": 0.36585},
         ),
+        Published(
+            "krajewski-2024-dense",
+            "Krajewski et al. 2024, arXiv:2402.07871, dense models on C4",
+            {"E": 0.47, "A": 16.3, "B": 26.7, "alpha": 0.126, "beta": 0.127},
+        ),
     )
 
     traps: ClassVar = (

@@ -125,6 +125,8 @@ ROLES: dict[str, Role] = {
         _setting("streams", "P", "parallel streams", FROM_ONE, "parallelstreams", "nstreams"),
         _setting("vocabulary_params", "N_v", "parameters of the vocabulary", ABOVE_ZERO,
                  "nv", "vocabparams", "embeddingparams"),
+        _setting("unigram_ratio", "unigram_ratio", "perplexity over that of the unigram model, e^L_u",
+                 ABOVE_ZERO, "normalizedperplexity", "normalisedperplexity"),
         _setting("learning_rate", "lr", "learning rate", ABOVE_ZERO, "lr"),
         _setting("batch_size", "batch", "tokens of a batch", ABOVE_ZERO, "batch", "batchtokens"),
         *(_setting(f"share_{i}", f"h_{i}", f"share of domain {i} in the training tokens", SHARE)
