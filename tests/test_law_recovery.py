@@ -64,7 +64,8 @@ def test_parameters_are_recovered(law, tmp_path):
 @pytest.mark.nightly
 @every_other
 def test_intervals_are_calibrated(law):
-    result = calibrate_prior(runs(law, scattered(law, 48)), law, "gaussian", replicates=200, seed=5)
+    table, _ = simulated(law, 48)
+    result = calibrate_prior(table, law, "gaussian", replicates=200, seed=5)
     print(result)
     assert all(result.passed.values()), result
     assert result.dropped <= 0.05 * result.replicates
