@@ -262,7 +262,7 @@ def reference_of(
     sizes = [np.log(runs[symbol]) for symbol in scales(inputs)]
     distance = np.abs(sum((column - column.mean() for column in sizes), np.zeros(len(runs))))
     near = distance <= max(NEAR, np.sort(distance)[:3][-1])
-    reference = {symbol: _typical(runs[symbol], symbol) for symbol in inputs}
+    reference = {symbol: typical_value(runs[symbol], symbol) for symbol in inputs}
     for name in extremes:
         values = runs.loss if name == "loss" else runs[name]
         reference |= {f"lowest_{name}": float(values.min()), f"highest_{name}": float(values.max())}
@@ -272,7 +272,8 @@ def reference_of(
     return reference | {"low_loss": low}
 
 
-def _typical(values: np.ndarray, symbol: str) -> float:
+def typical_value(values: np.ndarray, symbol: str) -> float:
+    """Return the geometric mean of an input, or the mean of one that may be 0."""
     if domain_of(symbol).holds(np.zeros(1)).any():
         return float(values.mean())
     return float(np.exp(np.log(values).mean()))

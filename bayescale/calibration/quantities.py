@@ -16,7 +16,8 @@ from bayescale.drift import Span, log_compute
 from bayescale.inference.batch import BatchFit, over_devices, stack
 from bayescale.inference.programs import programs
 from bayescale.laws import ClosedFormOptimum
-from bayescale.model import Data, ModelSpec
+from bayescale.model import Data, ModelSpec, typical_value
+from bayescale.runs.catalogue import scales
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +34,7 @@ class Answers:
     ----------
     points
         Symbol to values, one for each of `BEYOND`: as many times the largest compute of the runs, all
-        inputs in the proportions of their geometric means.
+        sizes in the proportions of their geometric means, and all other inputs as they are typically.
     product
         The N D of the optimum.
     span
@@ -48,11 +49,13 @@ class Answers:
     def beyond(cls, inputs: Mapping[str, Any]) -> Answers:
         """Return those for runs with these inputs."""
         columns = {s: np.asarray(v, dtype=np.float64) for s, v in inputs.items()}
-        centre = {s: np.exp(np.log(v).mean()) for s, v in columns.items()}
-        span = Span.of(log_compute(columns))
-        together = 2 if {"N", "D"} <= set(inputs) else len(inputs)
+        centre = {s: typical_value(v, s) for s, v in columns.items()}
+        span, sizes = Span.of(log_compute(columns)), scales(columns)
         decades = span.high + np.log10(BEYOND) - float(log_compute(centre))
-        points = {s: value * 10 ** (decades / together) for s, value in centre.items()}
+        points = {
+            s: value * (10 ** (decades / len(sizes)) if s in sizes else np.ones(len(BEYOND)))
+            for s, value in centre.items()
+        }
         return cls(points, BUDGET * 10**span.high, span)
 
 

@@ -17,6 +17,7 @@ from bayescale.calibration.result import Calibration
 from bayescale.drift import drift_name
 from bayescale.errors import InputError, Problem
 from bayescale.inference.batch import METHODS, BatchFit, BatchSettings, fit_chunk
+from bayescale.laws import law_losses
 from bayescale.model import Data, ModelSpec
 from bayescale.sweep.work import judge
 
@@ -80,7 +81,7 @@ def simulated(spec: ModelSpec, truths: Floats, design: Data, seed: int) -> Float
             name: np.asarray(column)[:, None] for name, column in _constrained(spec, truths, design)
         }
         law, noise = spec.build(coordinates, design.reference)
-        log_loss = np.log(np.asarray(law.loss(design.inputs)))
+    log_loss = np.log(law_losses(jax.tree.map(np.ravel, law), design.inputs))
     if spec.drift is not None:
         increments = np.concatenate([coordinates[name] for name in spec.drift.names], axis=1)
         log_loss = log_loss + increments @ np.asarray(design.basis).T

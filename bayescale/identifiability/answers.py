@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from bayescale.allocation import optimal_splits
 from bayescale.laws import law_losses
+from bayescale.model import typical_value
 from bayescale.posterior import Posterior
 from bayescale.prediction import mean_loss
 from bayescale.runs import Runs
+from bayescale.runs.catalogue import scales
 
 Floats = NDArray[np.float64]
 FACTORS = (10.0, 100.0)  # times the largest compute, where answers are looked at by default
@@ -31,14 +33,24 @@ class Answer:
 def default_points(runs: Runs, inputs: tuple[str, ...]) -> dict[str, Floats]:
     """Return points at 10 and 100 times the largest compute, at the runs' median D/N.
 
-    For a law that is not one of N and D, at 10 and 100 times the largest of each input.
+    For a law that is not one of N and D, at 10 and 100 times the largest of each input that grows with
+    compute; other inputs as they are typically.
     """
     factors = np.array(FACTORS)
     if not {"N", "D"} <= set(inputs):
-        return {symbol: runs[symbol].max() * factors for symbol in inputs}
+        sizes = scales(inputs)
+        return {
+            s: runs[s].max() * factors
+            if s in sizes
+            else typical_value(runs[s], s) * np.ones(len(factors))
+            for s in inputs
+        }
     product, ratio = (runs.N * runs.D).max() * factors, np.median(runs.D / runs.N)
     pair = {"N": np.sqrt(product / ratio), "D": np.sqrt(product * ratio)}
-    return {s: pair[s] if s in pair else runs[s].max() * np.ones(len(factors)) for s in inputs}
+    return {
+        s: pair[s] if s in pair else typical_value(runs[s], s) * np.ones(len(factors))
+        for s in inputs
+    }
 
 
 def losses(posterior: Posterior, points: Mapping[str, Floats], seed: int = 0) -> list[Answer]:

@@ -26,7 +26,7 @@ from bayescale.noise import Gaussian, StudentT
 ROOT = Path(__file__).parents[2]
 README = Path(__file__).parent / "README.md"
 sys.path.insert(0, str(ROOT / "tests"))
-from law_designs import reference, runs, scattered  # the points at which laws are tested
+from law_designs import reference, runs, scattered  # noqa: E402  the points of the laws' tests
 
 RUNS, SIGMA, REPEATS = 100, 0.003, 3
 HEADS = (
@@ -65,9 +65,10 @@ def compile_seconds(law: type[Law], table: bayescale.Runs) -> float:
 
 def row(law: type[Law], base: bayescale.Runs) -> list[str]:
     table = simulated(law)
-    ratios = []
-    for _ in range(REPEATS):
-        ratios.append(compile_seconds(law, table) / compile_seconds(LAWS["chinchilla"], base))
+    ratios = [
+        compile_seconds(law, table) / compile_seconds(LAWS["chinchilla"], base)
+        for _ in range(REPEATS)
+    ]
     started = time.perf_counter()
     fit = bayescale.fit(table, law=law, drift="none", seed=0)
     seconds = time.perf_counter() - started
