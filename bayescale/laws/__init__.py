@@ -7,9 +7,18 @@ from typing import Any
 
 from bayescale.errors import InputError, Problem
 from bayescale.laws.base import ClosedFormOptimum, Law, Published, Rule, law_losses
+from bayescale.laws.bounded import Bounded
 from bayescale.laws.chinchilla import Chinchilla
 from bayescale.laws.coupled import Coupled
+from bayescale.laws.data_quality import DataQuality, data_quality
+from bayescale.laws.kaplan_joint import KaplanJoint
+from bayescale.laws.kaplan_steps import KaplanSteps
+from bayescale.laws.overtraining import Overtraining
+from bayescale.laws.pearce_song import PearceSong
 from bayescale.laws.power import Power
+from bayescale.laws.repeated import Repeated
+from bayescale.laws.repeated_lambda import RepeatedLambda
+from bayescale.laws.tied import Tied
 
 LAWS: dict[str, type[Law]] = {
     law.name: law
@@ -17,18 +26,39 @@ LAWS: dict[str, type[Law]] = {
         Chinchilla,
         Coupled,
         Power,
+        KaplanJoint,
+        KaplanSteps,
+        Tied,
+        Overtraining,
+        PearceSong,
+        Bounded,
+        Repeated,
+        RepeatedLambda,
+        data_quality(sources=2),
+        data_quality(sources=3),
+        data_quality(sources=4),
     )
 }
 
 __all__ = [
     "LAWS",
+    "Bounded",
     "Chinchilla",
     "ClosedFormOptimum",
     "Coupled",
+    "DataQuality",
+    "KaplanJoint",
+    "KaplanSteps",
     "Law",
+    "Overtraining",
+    "PearceSong",
     "Power",
     "Published",
+    "Repeated",
+    "RepeatedLambda",
     "Rule",
+    "Tied",
+    "data_quality",
     "get_law",
     "law_losses",
 ]
