@@ -169,6 +169,7 @@ def _of_sources(sources: int) -> type[DataQuality]:
         ShiftedGamma((DEGREES + sources - 1) / 2, 1.0, 0.0),
         r"g_\tau",
         "(0.64 + sum of squared log q) / (2 tau^2)",
+        minor=True,
     )
     body = {
         "__module__": __name__,
