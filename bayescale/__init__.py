@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bayescale.fitting import fit
     from bayescale.identifiability import Identifiability, identify
     from bayescale.intervals import Interval
+    from bayescale.law_checks import check_law
     from bayescale.leaving_out import Influence, influence
     from bayescale.mixture import Mixture
     from bayescale.outlying import Outliers, outliers
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bayescale.pooling import fit_pooled
     from bayescale.posterior import Posterior
     from bayescale.prediction import Prediction, predict
+    from bayescale.publications import PublishedFit, published
     from bayescale.resampling import Bootstrap, bootstrap
     from bayescale.runs import Runs
     from bayescale.simulation import Simulation, simulate
@@ -56,6 +58,7 @@ _HOMES = {
     "PooledFit": "pooled",
     "Posterior": "posterior",
     "Prediction": "prediction",
+    "PublishedFit": "publications",
     "Runs": "runs",
     "Simulation": "simulation",
     "Verdict": "diagnostics",
@@ -63,6 +66,7 @@ _HOMES = {
     "backtest": "backtesting",
     "bootstrap": "resampling",
     "calibrate": "calibration",
+    "check_law": "law_checks",
     "compare": "comparison",
     "fit": "fitting",
     "fit_many": "sweep.many",
@@ -74,6 +78,7 @@ _HOMES = {
     "outliers": "outlying",
     "point_estimate": "estimation",
     "predict": "prediction",
+    "published": "publications",
     "simulate": "simulation",
     "widen": "widening",
 }
@@ -100,6 +105,7 @@ __all__ = [
     "PooledFit",
     "Posterior",
     "Prediction",
+    "PublishedFit",
     "Runs",
     "Simulation",
     "Verdict",
@@ -107,6 +113,7 @@ __all__ = [
     "backtest",
     "bootstrap",
     "calibrate",
+    "check_law",
     "compare",
     "datasets",
     "drift",
@@ -123,6 +130,7 @@ __all__ = [
     "point_estimate",
     "predict",
     "priors",
+    "published",
     "simulate",
     "units",
     "widen",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import Any
 
 from bayescale.errors import InputError, Problem
+from bayescale.laws.annealing import Annealing
 from bayescale.laws.base import ClosedFormOptimum, Law, Published, Rule, law_losses
 from bayescale.laws.bounded import Bounded
 from bayescale.laws.chinchilla import Chinchilla
@@ -13,6 +16,7 @@ from bayescale.laws.coupled import Coupled
 from bayescale.laws.data_quality import DataQuality, data_quality
 from bayescale.laws.kaplan_joint import KaplanJoint
 from bayescale.laws.kaplan_steps import KaplanSteps
+from bayescale.laws.multi_power import MultiPower
 from bayescale.laws.overtraining import Overtraining
 from bayescale.laws.pearce_song import PearceSong
 from bayescale.laws.power import Power
@@ -37,11 +41,14 @@ LAWS: dict[str, type[Law]] = {
         data_quality(sources=2),
         data_quality(sources=3),
         data_quality(sources=4),
+        Annealing,
+        MultiPower,
     )
 }
 
 __all__ = [
     "LAWS",
+    "Annealing",
     "Bounded",
     "Chinchilla",
     "ClosedFormOptimum",
@@ -50,6 +57,7 @@ __all__ = [
     "KaplanJoint",
     "KaplanSteps",
     "Law",
+    "MultiPower",
     "Overtraining",
     "PearceSong",
     "Power",
@@ -62,6 +70,15 @@ __all__ = [
     "get_law",
     "law_losses",
 ]
+
+
+def _imported(module: str) -> Any:
+    """A module, which may also lie in the folder that the command was typed in."""
+    sys.path.append(os.getcwd())
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path.pop()
 
 
 def get_law(law: Any) -> type[Law]:
@@ -79,7 +96,7 @@ def get_law(law: Any) -> type[Law]:
     if isinstance(law, str) and ":" in law:
         module, _, name = law.partition(":")
         try:
-            found = getattr(importlib.import_module(module), name)
+            found = getattr(_imported(module), name)
         except (ImportError, AttributeError) as error:
             raise InputError(
                 Problem("law", f"{law!r} cannot be loaded: {error}", remedy="write module:Class")

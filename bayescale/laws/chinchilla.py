@@ -74,6 +74,16 @@ class Chinchilla(Law, ClosedFormOptimum):
         ),
     )
 
+    traps: ClassVar = (
+        "alpha = 0.07 and beta = 0.16 are no exponents of this law: those near 0.07 to 0.10 are of Kaplan's "
+        "laws, which have no offset; Hoffmann et al. have 0.339 and 0.285.",
+        "The rounded exponents 0.34 and 0.28 of the paper's text put the optimum at 5.76e23 FLOPs at 93 "
+        "tokens per parameter; its unrounded ones (hoffmann-2022) at 59.",
+        "The optimal size is G (C/6)^a, not G C^a: C is 6 N D.",
+        "20 tokens per parameter is what approaches 1 and 2 of Hoffmann et al. give, and the replication "
+        "(besiroglu-2024: 18); this law with the paper's own constants does not.",
+    )
+
     def loss(self, x: Inputs) -> Values:
         """Return the loss at ``x["N"]``, ``x["D"]``."""
         return self.E + self.A * power(x["N"], -self.alpha) + self.B * power(x["D"], -self.beta)

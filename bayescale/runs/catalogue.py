@@ -99,6 +99,7 @@ ROLES: dict[str, Role] = {
         Role("x", "x", "the one input of a law of one variable", ("x",)),
         Role("steps", "S_min", "training steps, at a batch far above the critical one",
              ("stepsmin", "smin", "minsteps")),
+        Role("step", "step", "training step of a checkpoint", ("step", "trainingstep", "iteration")),
         Role("finetuning_tokens", "D_f", "tokens of fine-tuning",
              ("finetuningtokens", "df", "finetunetokens", "tokensfinetuning")),
         Role("samples", "k", "samples (attempts) per problem", ("samples", "nsamples", "attempts"),
