@@ -76,6 +76,12 @@ class KaplanJoint(Law, ClosedFormOptimum):
         ),
     )
 
+    traps: ClassVar = (
+        "N counts no embeddings: with all parameters, this is another law.",
+        "0.73 is no exponent of this law's optimum, which is alpha_D / (alpha_N + alpha_D) = 0.575; it is "
+        "that of kaplan-steps at the critical batch size.",
+    )
+
     def loss(self, x: Inputs) -> Values:
         """Return the loss at ``x["N"]``, ``x["D"]``."""
         return jnp.exp(self._log_loss(jnp.log(x["N"]), jnp.log(x["D"])))

@@ -72,6 +72,11 @@ class KaplanSteps(Law):
         ),
     )
 
+    traps: ClassVar = (
+        "S_min is not the number of steps taken but S / (1 + B_crit / B): kaplan_batch converts.",
+        "N counts no embeddings.",
+    )
+
     def loss(self, x: Inputs) -> Values:
         """Return the loss at ``x["N"]``, ``x["S_min"]``."""
         model, steps = self._terms(x)

@@ -64,6 +64,11 @@ class Overtraining(Law, ClosedFormOptimum):
         ),
     )
 
+    traps: ClassVar = (
+        "eta is half the exponent that other laws call alpha.",
+        "One exponent for N and D is assumed: the best tokens per parameter is the same for each budget.",
+    )
+
     def loss(self, x: Inputs) -> Values:
         """Return the loss at ``x["N"]``, ``x["D"]``."""
         # C M = 6 D^2 and C / M = 6 N^2, which do not leave the range of 32 bits as soon as C does.

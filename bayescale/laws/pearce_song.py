@@ -99,6 +99,11 @@ class PearceSong(Law):
 
     coordinates: ClassVar = Chinchilla.coordinates
 
+    traps: ClassVar = (
+        "N counts no embeddings; runs whose N counts everything are runs of chinchilla.",
+        "An allocation under C = 6 N D counts no embeddings either, and prices small models too low.",
+    )
+
     def loss(self, x: Inputs) -> Values:
         """Return the loss at ``x["N"]``, ``x["D"]``."""
         return self._of_all().loss({"N": total_params(x["N"], self.gamma), "D": x["D"]})

@@ -64,6 +64,11 @@ class RepeatedLambda(Law):
         ),
     )
 
+    traps: ClassVar = (
+        "U is what the run saw, not the size of its corpus: D for a run that repeats nothing.",
+        "lambda is 1 / R_D of the law repeated.",
+    )
+
     def loss(self, x: Inputs) -> Values:
         """Return the loss at ``x["N"]``, ``x["D"]``, ``x["U"]``."""
         data = worth(x["U"], x["D"] / x["U"] - 1, 1 / self.lam)
