@@ -37,7 +37,7 @@ class Bounded(Law, ClosedFormOptimum):
     --------
     >>> law = Bounded(E=1.8, L0=10.8, a=54.0, b=230.0, alpha=0.35, beta=0.366)
     >>> round(float(law.loss({"N": 1e9, "D": 2e10})), 3)
-    2.463
+    2.446
     >>> round(float(law.loss({"N": 1.0, "D": 1.0})), 2)  # no more than L0
     10.77
     """

@@ -54,7 +54,7 @@ class DataQuality(Law):
     >>> law = data_quality(sources=2)(E=1.8, A=480.0, B=2085.0, alpha=0.35, beta=0.37, tau=0.4, q_2=2.0)
     >>> web, half = {"h_1": 1.0, "h_2": 0.0}, {"h_1": 0.5, "h_2": 0.5}
     >>> [round(float(law.loss({"N": 1e9, "D": 2e10, **mixture})), 3) for mixture in (web, half)]
-    [2.454, 2.411]
+    [2.462, 2.417]
     """
 
     source: ClassVar = (

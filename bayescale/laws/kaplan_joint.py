@@ -36,7 +36,7 @@ class KaplanJoint(Law, ClosedFormOptimum):
     --------
     >>> law = KaplanJoint.from_published("kaplan-2020")
     >>> round(float(law.loss({"N": 1.5e9, "D": 2.2e10})), 2)
-    2.39
+    2.31
     >>> round(float(law.allocation_exponents()["a"]), 3)
     0.575
     """

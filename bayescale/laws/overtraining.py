@@ -40,7 +40,7 @@ class Overtraining(Law, ClosedFormOptimum):
     --------
     >>> law = Overtraining(E=1.8, a=150.0, b=300.0, eta=0.135)
     >>> round(float(law.loss({"N": 1e9, "D": 2e10})), 3)
-    2.789
+    2.627
     """
 
     name: ClassVar = "overtraining"

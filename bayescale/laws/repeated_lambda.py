@@ -34,7 +34,7 @@ class RepeatedLambda(Law):
     --------
     >>> law = RepeatedLambda(E=1.87, A=521.0, B=1488.0, alpha=0.353, beta=0.353, lam=0.065)
     >>> [round(float(law.loss({"N": 1e9, "D": e * 1e10, "U": 1e10})), 3) for e in (1, 4, 40)]
-    [2.657, 2.495, 2.383]
+    [2.656, 2.493, 2.385]
     """
 
     name: ClassVar = "repeated-lambda"
