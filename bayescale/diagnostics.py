@@ -12,6 +12,7 @@ from bayescale.contraction import Contraction
 from bayescale.convergence import statistics
 from bayescale.model import ModelSpec
 from bayescale.runs import Runs
+from bayescale.runs.catalogue import is_size
 from bayescale.uninformed import Uninformed
 
 Severity = Literal["note", "warn", "failed"]
@@ -367,9 +368,9 @@ def _tree_depth(stats: Mapping[str, np.ndarray]) -> list[Verdict]:
 def _prior_dominated(spec: ModelSpec, contractions: Mapping[str, Contraction]) -> list[Verdict]:
     """Quantities whose posterior is hardly narrower than their prior, in one finding.
 
-    The degrees of freedom of the scatter are apart from the others: few designs inform them, and little
-    depends on them.
+    Minor ones, such as the degrees of freedom of the scatter, are apart from the others.
     """
+    minor = {c.name for c in spec.beliefs if c.minor}
     meanings = {p.name: p.meaning for p in (*spec.law.parameters(), *spec.noise.parameters())}
     meanings |= {c.name: c.meaning for c in spec.beliefs}
     named = {
@@ -378,8 +379,8 @@ def _prior_dominated(spec: ModelSpec, contractions: Mapping[str, Contraction]) -
         if found.is_prior
     }
     groups: tuple[tuple[list[str], Severity], ...] = (
-        ([name for name in named if name != "nu"], "warn"),
-        ([name for name in named if name == "nu"], "note"),
+        ([name for name in named if name not in minor], "warn"),
+        ([name for name in named if name in minor], "note"),
     )
     verdicts = []
     for names, severity in groups:
@@ -433,7 +434,7 @@ def _boundary(coordinates: Mapping[str, np.ndarray]) -> list[Verdict]:
 def design_verdicts(spec: ModelSpec, runs: Runs) -> list[Verdict]:
     """Return what the design of the runs says about a fit, before any sampling."""
     verdicts = []
-    for symbol in spec.law.inputs:
+    for symbol in filter(is_size, spec.law.inputs):
         values = runs[symbol]
         scales, decades = len(set(values.tolist())), float(np.log10(values.max() / values.min()))
         if scales < 4 or decades < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
@@ -110,7 +110,7 @@ class ModelSpec:
         chosen = dict(self.priors)
         shared = () if self.effects is None else (self.effects.coordinate,)
         return tuple(
-            Coordinate(c.name, chosen.get(c.name, c.prior), c.symbol, c.meaning, c.unit)
+            replace(c, prior=chosen.get(c.name, c.prior))
             for c in (*self.law.coordinates, *self.noise.coordinates, *shared)
         )
 

@@ -32,13 +32,18 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Coordinate:
-    """A quantity that is sampled: its name, prior, meaning and unit; `symbol` is its LaTeX."""
+    """A quantity that is sampled: its name, prior, meaning and unit; `symbol` is its LaTeX.
+
+    Of one that is `minor`, few designs tell anything and little depends on it: that runs leave it at its
+    prior is a note, not a warning.
+    """
 
     name: str
     prior: Prior
     symbol: str
     meaning: str
     unit: str = ""
+    minor: bool = False
 
 
 def parameter(symbol: str, meaning: str, unit: str = "") -> Any:

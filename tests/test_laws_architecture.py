@@ -80,7 +80,7 @@ def test_routed_with_one_expert_is_a_power_law():
 
 @pytest.mark.parametrize(("router", "digits"), list(zip(ROUTERS, (11.9, 11.0, 10.95), strict=True)))
 def test_effective_parameters_and_cutoff_of_routed_models(router, digits):
-    law = Routed.from_published(f"{router}-refit")
+    law = Routed.from_published(f"clark-2022-{router}")
     x = {"N": np.array([2e7, 4e8, 1e10]), "experts": np.array([4.0, 64.0, 512.0])}
     dense = {"N": law.effective_parameters(x), "experts": 1.0}
     np.testing.assert_allclose(law.loss(dense), law.loss(x), rtol=1e-10)
@@ -117,7 +117,7 @@ def test_least_squares_on_the_released_losses_of_routed_models(public_data, rout
     start = np.array([-0.1, -0.1, 0.0, 1.0, np.log(2), np.log(100)])
     residual, slope = jax.jit(residuals), jax.jit(jax.jacfwd(residuals))
     found = least_squares(residual, start, slope, method="lm", xtol=1e-14, ftol=1e-14)
-    published = next(fit for fit in Routed.published if fit.key == f"{router}-refit")
+    published = next(fit for fit in Routed.published if fit.key == f"clark-2022-{router}")
     values = [*found.x[:4], *np.exp(found.x[4:])]
     assert values == pytest.approx(list(published.values.values()), rel=0.01)
     assert np.sqrt(np.mean(found.fun**2)) == pytest.approx(0.003, abs=0.0005)
@@ -127,7 +127,7 @@ def test_least_squares_on_the_released_losses_of_routed_models(public_data, rout
 def test_posterior_of_the_released_losses_of_routed_models(public_data):
     x, loss = finals(public_data, "s-base")
     posterior = bayescale.fit(Runs(loss, x), law="routed", drift="none", seed=0)
-    published = Routed.from_published("s-base-refit")
+    published = Routed.from_published("clark-2022-s-base")
     assert posterior.diagnostics.divergences == 0
     for name in ("a", "b", "c", "d", "E_start", "E_max"):
         low, high = np.quantile(getattr(posterior.law, name), [0.025, 0.975])
@@ -260,7 +260,7 @@ def test_groups_of_one_weight_add_nothing(points):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
 
 
-@pytest.mark.parametrize("key", ["stack-python", "pile"])
+@pytest.mark.parametrize("key", ["parscale-2025-stack-python", "parscale-2025-pile"])
 def test_one_stream_is_a_power_law(key):
     law, N = Parallel.from_published(key), np.geomspace(1e8, 1e11, 9)
     power = Power(E=law.E, c=law.A**law.alpha, alpha=law.alpha)

@@ -10,19 +10,28 @@ from typing import Any
 from bayescale.errors import InputError, Problem
 from bayescale.laws.annealing import Annealing
 from bayescale.laws.base import ClosedFormOptimum, Law, Published, Rule, law_losses
+from bayescale.laws.bounded import Bounded
 from bayescale.laws.chinchilla import Chinchilla
 from bayescale.laws.coupled import Coupled
+from bayescale.laws.data_quality import DataQuality, data_quality
 from bayescale.laws.granular import Granular
 from bayescale.laws.joint_moe import JointMoE
+from bayescale.laws.kaplan_joint import KaplanJoint
+from bayescale.laws.kaplan_steps import KaplanSteps
 from bayescale.laws.multi_power import MultiPower
+from bayescale.laws.overtraining import Overtraining
 from bayescale.laws.parallel import Parallel
+from bayescale.laws.pearce_song import PearceSong
 from bayescale.laws.power import Power
 from bayescale.laws.precision import Precision
 from bayescale.laws.precision_post import PrecisionPost
 from bayescale.laws.quantized import Quantized
+from bayescale.laws.repeated import Repeated
+from bayescale.laws.repeated_lambda import RepeatedLambda
 from bayescale.laws.routed import Routed
 from bayescale.laws.sparse_moe import SparseMoE
 from bayescale.laws.sparse_weights import SparseWeights
+from bayescale.laws.tied import Tied
 from bayescale.laws.vocabulary import Vocabulary
 
 LAWS: dict[str, type[Law]] = {
@@ -31,6 +40,17 @@ LAWS: dict[str, type[Law]] = {
         Chinchilla,
         Coupled,
         Power,
+        KaplanJoint,
+        KaplanSteps,
+        Tied,
+        Overtraining,
+        PearceSong,
+        Bounded,
+        Repeated,
+        RepeatedLambda,
+        data_quality(sources=2),
+        data_quality(sources=3),
+        data_quality(sources=4),
         Annealing,
         MultiPower,
         Routed,
@@ -49,24 +69,34 @@ LAWS: dict[str, type[Law]] = {
 __all__ = [
     "LAWS",
     "Annealing",
+    "Bounded",
     "Chinchilla",
     "ClosedFormOptimum",
     "Coupled",
+    "DataQuality",
     "Granular",
     "JointMoE",
+    "KaplanJoint",
+    "KaplanSteps",
     "Law",
     "MultiPower",
+    "Overtraining",
     "Parallel",
+    "PearceSong",
     "Power",
     "Precision",
     "PrecisionPost",
     "Published",
     "Quantized",
+    "Repeated",
+    "RepeatedLambda",
     "Routed",
     "Rule",
     "SparseMoE",
     "SparseWeights",
+    "Tied",
     "Vocabulary",
+    "data_quality",
     "get_law",
     "law_losses",
 ]

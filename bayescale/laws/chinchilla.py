@@ -103,7 +103,7 @@ class Chinchilla(Law, ClosedFormOptimum):
         return sum_of_powers.exponents(self.alpha, self.beta)
 
     @classmethod
-    def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
+    def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Chinchilla:
         """Return the law with these decision coordinates."""
         c = coordinates
         reducible = c["L_opt"] * (1 - c["share_E"])

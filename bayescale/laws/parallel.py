@@ -28,7 +28,7 @@ class Parallel(Law):
 
     Examples
     --------
-    >>> law = Parallel.from_published("stack-python")
+    >>> law = Parallel.from_published("parscale-2025-stack-python")
     >>> round(float(law.loss({"N": 1.6e9, "P": 8})), 3)
     1.04
     """
@@ -68,8 +68,8 @@ class Parallel(Law):
             dict(zip(("E", "A", "alpha", "k"), values, strict=True)),
         )
         for key, words, values in (
-            ("stack-python", "Stack-Python", (0.698, 1.137e7, 0.1934, 0.391)),
-            ("pile", "the Pile", (1.292, 1.948e8, 0.1973, 0.334)),
+            ("parscale-2025-stack-python", "Stack-Python", (0.698, 1.137e7, 0.1934, 0.391)),
+            ("parscale-2025-pile", "the Pile", (1.292, 1.948e8, 0.1973, 0.334)),
         )
     )
 

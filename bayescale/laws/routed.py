@@ -38,7 +38,7 @@ class Routed(Law):
 
     Examples
     --------
-    >>> law = Routed.from_published("s-base-refit")
+    >>> law = Routed.from_published("clark-2022-s-base")
     >>> round(float(law.loss({"N": 3.7e8, "experts": 64})), 2)
     2.22
     >>> round(float(law.effective_parameters({"N": 3.7e8, "experts": 64})) / 3.7e8, 1)
@@ -92,7 +92,7 @@ class Routed(Law):
     )
     published: ClassVar = tuple(
         Published(
-            f"{router.lower()}-refit",
+            f"clark-2022-{router.lower()}",
             f"least squares on log10 of the final losses of {router} that Clark et al. 2022 "
             "(arXiv:2202.01169) released; rounded, not the paper's own table",
             dict(zip(("a", "b", "c", "d", "E_start", "E_max"), values, strict=True)),

@@ -76,7 +76,9 @@ class StudentT(Elliptical):
     nu: Values = parameter(r"\nu", "degrees of freedom; small means heavy tails")
     coordinates: ClassVar = (
         SCALE,
-        Coordinate("nu", ShiftedGamma(2.0, 0.1, shift=2.0), r"\nu", "degrees of freedom"),
+        Coordinate(
+            "nu", ShiftedGamma(2.0, 0.1, shift=2.0), r"\nu", "degrees of freedom", minor=True
+        ),
     )
 
     def log_density(self, residual: Any, relative_se: Any, below: Any = 0.0) -> Any:

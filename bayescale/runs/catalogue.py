@@ -177,6 +177,12 @@ def domain_of(symbol: str) -> Domain:
     return ABOVE_ZERO if role is None else ROLES[role].domain
 
 
+def is_size(symbol: str) -> bool:
+    """Whether an input grows with compute, as a law's own input is taken to do."""
+    role = SYMBOL_TO_ROLE.get(symbol)
+    return role is None or ROLES[role].scale
+
+
 def scales(symbols: Collection[str]) -> tuple[str, ...]:
     """Return the inputs whose product is the size of a run: N and D where both are there.
 
@@ -184,5 +190,4 @@ def scales(symbols: Collection[str]) -> tuple[str, ...]:
     """
     if {"N", "D"} <= set(symbols):
         return ("N", "D")
-    roles = {symbol: SYMBOL_TO_ROLE.get(symbol) for symbol in symbols}
-    return tuple(symbol for symbol, role in roles.items() if role is None or ROLES[role].scale)
+    return tuple(filter(is_size, symbols))
