@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -16,7 +13,6 @@ from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.laws import ClosedFormOptimum, Law
 from bayescale.mixture import pooled
-from bayescale.posterior import Posterior
 from bayescale.prediction import (
     decades,
     decades_beyond,
@@ -25,17 +21,13 @@ from bayescale.prediction import (
     sound_forecasters,
     what_stands,
 )
-from bayescale.publications import Fit, PublishedFit
+from bayescale.publications import Fit
+from bayescale.splitting import Terms, best_splits, cheapest_splits, optimal_splits, size_symbol
 from bayescale.tables import Column, Table, number
+from bayescale.terms import check_paid, check_reached, finite_median, require_optimum, terms_of
 
 if TYPE_CHECKING:
     import pandas
-
-GOLDEN = (np.sqrt(5.0) - 1) / 2
-GRID = 401  # points of the first search over log N
-REFINEMENTS = 60  # golden sections of the bracket: below the rounding of the loss
-
-NOT_IDENTIFIED = ("collinear", "constant-N", "constant-D", "constant-loss", "few-points")
 
 
 @dataclass(frozen=True)
@@ -64,6 +56,12 @@ class Allocation:
         Unit of the loss, what was fitted in words, name of the law, and what the loss comes from in words.
     laws
         Name of each law to its share of the draws of N and D.
+    terms
+        What a split may be.
+    target_loss
+        The losses to reach, shape (budgets,); None where budgets were given. Then ``"C"``, the FLOPs that
+        reach them, is among the intervals, `C` is its median, and a loss that a draw cannot reach
+        costs infinity there.
     """
 
     C: NDArray[np.float64]
@@ -78,9 +76,16 @@ class Allocation:
     law: str
     loss_model: str
     laws: Mapping[str, float]
+    terms: Terms
+    target_loss: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.C)
+
+    @property
+    def reached(self) -> list[float]:
+        """Share of the draws in which some split reaches the target loss, for each of them."""
+        return [float(share) for share in np.isfinite(self.draws["N"]).mean(axis=0)]
 
     @property
     def is_point(self) -> bool:
@@ -95,9 +100,14 @@ class Allocation:
             "method": self.method,
             "loss_model": self.loss_model,
             "laws": dict(self.laws),
+            **self.terms.to_json(),
             "budgets": [
                 {
-                    "C": float(budget),
+                    **(
+                        {"C": float(budget)}
+                        if self.target_loss is None
+                        else {"target_loss": float(self.target_loss[i]), "reached": self.reached[i]}
+                    ),
                     **{
                         name: column[i].as_point() if self.is_point else column[i].to_json()
                         for name, column in self.intervals.items()
@@ -115,31 +125,38 @@ class Allocation:
         return pandas.json_normalize(self.to_json()["budgets"], sep="_")
 
     def table(self) -> Table:
-        """Return the table of the budgets, as it goes into a paper."""
-        columns = (
-            Column("C (FLOPs)", "$C$ (FLOPs)"),
-            Column("N", "$N$"),
-            Column("D", "$D$"),
-            Column("D/N", "$D/N$"),
-            Column(f"loss ({self.loss_unit})"),
-            Column("decades beyond"),
-        )
+        """Return the table of the budgets, or of the losses to reach, as it goes into a paper."""
+        first, last = Column("C (FLOPs)", "$C$ (FLOPs)"), Column(f"loss ({self.loss_unit})")
+        given: Any = self.C
         names = ("N", "D", "tokens_per_parameter", "loss")
-        rows: tuple[Any, ...] = tuple(
+        if self.target_loss is not None:
+            first, last, given, names = last, first, self.target_loss, (*names[:3], "C")
+        heads = [first, Column("N", "$N$"), Column("D", "$D$"), Column("D/N", "$D/N$"), last]
+        rows = [
             (
-                float(budget),
+                float(value),
                 *(self.intervals[name][i] for name in names),
                 decades(self.decades_beyond[i]),
             )
-            for i, budget in enumerate(self.C)
-        )
+            for i, value in enumerate(given)
+        ]
+        heads.append(Column("decades beyond"))
+        if self.target_loss is not None:  # the share of the draws in which it can be reached
+            heads.append(Column("reached"))
+            rows = [(*row, f"{share:.0%}") for row, share in zip(rows, self.reached, strict=True)]
         law = f"{self.law} {'law' if len(self.laws) == 1 else 'laws'}"
         loss = "" if self.loss_model == law else f", the loss by {self.loss_model}"
-        caption = (
-            f"Compute-optimal allocation with C = {number(self.flops_per_parameter_token)} N D, "
-            f"{law} {self.basis}{loss}: {what_stands(self.level, self.is_point)}."
+        if self.target_loss is not None:
+            loss = ""
+        k = number(self.flops_per_parameter_token)
+        what = (
+            "Compute-optimal allocation" if self.target_loss is None else "Cheapest way to a loss"
         )
-        return Table(caption, columns, rows)
+        caption = (
+            f"{what} with C = {self.terms.cost(k)}{self.terms.words()}, {law} {self.basis}{loss}: "
+            f"{what_stands(self.level, self.is_point)}."
+        )
+        return Table(caption, tuple(heads), tuple(rows))
 
     def __repr__(self) -> str:
         return f"{self.table().caption}\n{self.table().text()}"
@@ -147,17 +164,27 @@ class Allocation:
 
 def allocate(
     posterior: Fit,
-    C: ArrayLike,
+    C: ArrayLike | None = None,
     *,
+    target_loss: ArrayLike | None = None,
+    inference_tokens: float = 0.0,
+    params: float | None = None,
+    max_params: float | None = None,
+    max_tokens: float | None = None,
+    sizes: Sequence[float] = (),
+    at: Mapping[str, float] | None = None,
     level: float = DEFAULT_LEVEL,
     flops_per_parameter_token: float | None = None,
     numeric: bool = False,
     allow_failed: bool = False,
 ) -> Allocation:
-    r"""Split a training budget between parameters and tokens, draw by draw.
+    r"""Split a budget between parameters and tokens, or find the cheapest way to a loss, draw by draw.
 
-    .. math:: (N, D)_\mathrm{opt}(\theta) = \arg\min_{k N D = C} L_\theta(N, D), \qquad
+    .. math:: (N, D)_\mathrm{opt}(\theta) = \arg\min_{N (k D + 2 T) = C} L_\theta(N, D), \qquad
               \theta \sim p(\theta \mid \mathrm{runs})
+
+    or, for a target loss l, that of least N (k D + 2 T) with L(N, D) = l. T are the tokens that the model
+    is to be run on, 0 unless `inference_tokens` is given: then smaller models, trained longer, are best.
 
     Parameters
     ----------
@@ -165,32 +192,47 @@ def allocate(
         The fit of a law of N and D, a `PublishedFit`, or a mixture of fits: then N and D come from every
         law, by its weight.
     C
-        Budgets in FLOPs, above 0; a number or shape (budgets,).
+        Budgets in FLOPs, above 0; a number or shape (budgets,). That of inference is in them.
+    target_loss
+        Losses to reach, in place of budgets; a number or shape (losses,). The answer is that of the law
+        itself, without its drift.
+    inference_tokens
+        T.
+    params
+        N, if it is fixed: then the budget says D.
+    max_params, max_tokens
+        Most parameters (memory), and most tokens (there are no more; for repeats, fit a law of
+        repeated data).
+    sizes
+        The sizes that there are: N is one of them.
+    at
+        Other inputs of the law, symbol to value: ``{"experts": 16}``.
     level
         Mass of the intervals, between 0 and 1.
     flops_per_parameter_token
-        k of C = k N D. By default 6, or what the FLOP column of the runs says.
+        k. By default 6, or what the FLOP column of the runs says.
     numeric
-        Minimise numerically even where the law has a closed form.
+        Search, even where the law has a closed form.
     allow_failed
         Answer even if the sampling of the fit failed.
 
     Returns
     -------
     Allocation
-        N, D, D/N and loss for each budget, with intervals.
+        N, D, D/N and loss for each budget or loss, with intervals.
 
     Raises
     ------
     InputError
-        A budget that is not positive, a law that is not one of N and D, or runs whose design does
-        not identify an optimum.
+        A budget that is not positive or pays for no model, terms that contradict each other, a law that
+        is not one of N and D, or runs whose design does not identify an optimum.
     FailedFitError
         The sampling of the fit failed.
 
     References
     ----------
-    Hoffmann et al. 2022, arXiv:2203.15556, equation 4.
+    Hoffmann et al. 2022, arXiv:2203.15556, equation 4. Inference: Sardana et al. 2023, Beyond
+    Chinchilla-Optimal, arXiv:2401.00448.
 
     Examples
     --------
@@ -200,30 +242,54 @@ def allocate(
     >>> best = allocation.draws
     >>> bool(abs(6 * best["N"] * best["D"] / 1e15 - 1).max() < 1e-9)
     True
+    >>> long_lived = bayescale.allocate(posterior, C=1e15, inference_tokens=1e9)
+    >>> bool(long_lived.intervals["N"][0].median < allocation.intervals["N"][0].median)
+    True
     """
-    _require_optimum(posterior, allow_failed)
     check_level(level)
-    budgets = positive("C", C).ravel()
-    factor = posterior.runs.flops_per_parameter_token
-    if flops_per_parameter_token is not None:
-        factor = positive("flops_per_parameter_token", flops_per_parameter_token).item()
-    parts = posterior.parts
+    terms = terms_of(
+        posterior, flops_per_parameter_token, inference_tokens=inference_tokens, params=params,
+        max_params=max_params, max_tokens=max_tokens, sizes=sizes, at=at,
+    )  # fmt: skip
+    require_optimum(posterior, terms, allow_failed)
+    if (C is None) == (target_loss is None):
+        what = "neither is given" if C is None else "both are given"
+        raise InputError(
+            Problem(
+                "C, target_loss", what, remedy="give budgets (--flops) or losses (--target-loss)"
+            )
+        )
+    wanted = positive("target_loss", target_loss) if C is None else positive("C", C)
+    parts, k = posterior.parts, terms.flops_per_parameter_token
     laws, shares = [part.flat_law() for part, _ in parts], [share for _, share in parts]
-    forecasters = sound_forecasters(posterior, allow_failed)
-
-    optima = [optimal_splits(law, budgets, factor, numeric) for law in laws]
-    # Drift depends on compute alone: it moves the loss at the optimum, and not where that is.
-    forecast = [
-        optimal_splits(model.flat_law(), budgets, factor, numeric)[2]
-        * np.exp(model.drift_path({"N": budgets / factor, "D": np.ones_like(budgets)}))
-        for model, _ in forecasters
-    ]
-    N, D = (pooled([best[i] for best in optima], shares) for i in (0, 1))
-    loss = pooled(forecast, [share for _, share in forecasters])
-    draws = {"N": N, "D": D, "tokens_per_parameter": D / N, "loss": loss}
-    points = {"N": np.median(N, axis=0), "D": np.median(D, axis=0)}
+    if C is None:
+        splits = [cheapest_splits(law, wanted.ravel(), terms) for law in laws]
+        N, D, cost = (pooled([found[i] for found in splits], shares) for i in range(3))
+        check_reached(wanted.ravel(), N)
+        ratio = np.where(np.isfinite(N), D, np.inf) / np.where(np.isfinite(N), N, 1.0)
+        draws = {"C": cost, "N": N, "D": D, "tokens_per_parameter": ratio}
+    else:
+        budgets = wanted.ravel()
+        splits = [_splits(law, budgets, terms, numeric) for law in laws]
+        check_paid(budgets, splits[0][0], terms)
+        N, D = (pooled([found[i] for found in splits], shares) for i in (0, 1))
+        forecasters = sound_forecasters(posterior, allow_failed)
+        forecast = []
+        for model, _ in forecasters:
+            there = _splits(model.flat_law(), budgets, terms, numeric)
+            # Drift depends on compute alone: it moves the loss at the optimum, and not where that is.
+            middle = budgets / k if terms.is_plain else np.median(there[0] * there[1], axis=0)
+            points = {"N": middle, "D": np.ones_like(middle)}
+            if set(model.inputs) != {"N", "D"}:
+                points = {size_symbol(model.inputs): np.median(there[0], axis=0),
+                          "D": np.median(there[1], axis=0), **dict(terms.at)}  # fmt: skip
+            forecast.append(there[2] * np.exp(model.drift_path(points)))
+        loss = pooled(forecast, [share for _, share in forecasters])
+        draws = {"N": N, "D": D, "tokens_per_parameter": D / N, "loss": loss}
+    points = {size_symbol(posterior.inputs): finite_median(N), "D": finite_median(D)}
+    closed = terms.is_plain and C is not None and not numeric
     return Allocation(
-        C=budgets,
+        C=wanted.ravel() if C is not None else finite_median(draws["C"]),
         level=level,
         intervals={
             name: tuple(Interval.of(column, level) for column in values.T)
@@ -231,97 +297,22 @@ def allocate(
         },
         decades_beyond=decades_beyond(posterior.runs, points),
         draws=draws,
-        flops_per_parameter_token=float(factor),
-        method="closed form" if all(_closed(law, numeric) for law in laws) else "numeric",
+        flops_per_parameter_token=float(k),
+        method="closed form"
+        if closed and all(isinstance(law, ClosedFormOptimum) for law in laws)
+        else "numeric",
         loss_unit=posterior.runs.loss_unit,
         basis=posterior.basis,
         law=posterior.name,
         loss_model=posterior.forecast_model,
         laws=shares_of(parts),
+        terms=terms,
+        target_loss=None if target_loss is None else wanted.ravel(),
     )
 
 
-def _require_optimum(posterior: Fit, allow_failed: bool) -> None:
-    posterior.require_sound(allow_failed)
-    for part, _ in posterior.parts:
-        _require_law_of_two(part, allow_failed)
-
-
-def _require_law_of_two(posterior: Posterior | PublishedFit, allow_failed: bool) -> None:
-    law = posterior.spec.law
-    if set(law.inputs) != {"N", "D"}:
-        raise InputError(
-            Problem("law", f"the law {law.name!r} is one of {', '.join(law.inputs)}",
-                    "an allocation needs a law of N and D", "fit one, such as --law chinchilla")
-        )  # fmt: skip
-    lifted = [name for name in posterior.provenance.get("allowed", ()) if name in NOT_IDENTIFIED]
-    if lifted and not allow_failed:
-        raise InputError(
-            Problem("runs", f"the fit lifted the check {lifted[0]!r}",
-                    "such runs do not say where the optimum is; it would come from the prior",
-                    "add runs with other tokens per parameter")
-        )  # fmt: skip
-
-
-def optimal_splits(
-    law: Law, budgets: ArrayLike, flops_per_parameter_token: float, numeric: bool = False
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return N, D and loss at the optimum under C = k N D, each of shape (laws, budgets).
-
-    Parameters
-    ----------
-    law
-        Laws of N and D, every field of shape (laws,).
-    budgets
-        Compute C in FLOPs, shape (budgets,).
-    flops_per_parameter_token
-        k.
-    numeric
-        Search, even where the law has a closed form.
-    """
-    with jax.enable_x64(True):
-        found = _optima(law, budgets, flops_per_parameter_token, _closed(law, numeric))
-        N, D, loss = map(np.asarray, found)
-        return N, D, loss
-
-
-def _closed(law: Law, numeric: bool) -> bool:
-    return isinstance(law, ClosedFormOptimum) and not numeric
-
-
-@partial(jax.jit, static_argnames="closed")
-def _optima(law: Any, budgets: Any, factor: Any, closed: bool) -> tuple[Any, Any, Any]:
-    """N, D and loss at the optimum, each of shape (draws, budgets)."""
-
-    def one(law: Law, budget: Any) -> tuple[Any, Any, Any]:
-        if closed:
-            N, D = law.optimum(budget, factor)  # type: ignore[attr-defined]
-        else:
-            N, D = numeric_optimum(law, budget, factor)
-        return N, D, law.loss({"N": N, "D": D})
-
-    return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(law, budgets)
-
-
-def numeric_optimum(law: Law, flops: Any, flops_per_parameter_token: Any) -> tuple[Any, Any]:
-    """Return N and D of the lowest loss under C = k N D by search over log N.
-
-    A grid from one parameter to one token brackets the minimum; golden sections refine it.
-    """
-    log_product = jnp.log(flops / flops_per_parameter_token)
-
-    def loss(log_n: Any) -> Any:
-        return law.loss({"N": jnp.exp(log_n), "D": jnp.exp(log_product - log_n)})
-
-    grid = jnp.linspace(0.0, log_product, GRID)
-    best = jnp.clip(jnp.argmin(jax.vmap(loss)(grid)), 1, GRID - 2)
-
-    def section(_: int, bracket: tuple[Any, Any]) -> tuple[Any, Any]:
-        low, high = bracket
-        left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
-        smaller_left = loss(left) < loss(right)
-        return jnp.where(smaller_left, low, left), jnp.where(smaller_left, right, high)
-
-    low, high = jax.lax.fori_loop(0, REFINEMENTS, section, (grid[best - 1], grid[best + 1]))
-    log_n = (low + high) / 2
-    return jnp.exp(log_n), jnp.exp(log_product - log_n)
+def _splits(law: Law, budgets: NDArray[np.float64], terms: Terms, numeric: bool) -> Any:
+    """N, D and loss of each draw at each budget."""
+    if terms.is_plain and set(law.inputs) == {"N", "D"}:
+        return optimal_splits(law, budgets, terms.flops_per_parameter_token, numeric)
+    return best_splits(law, budgets, terms)

@@ -47,6 +47,10 @@ class Interval:
         """
         values = np.asarray(draws, dtype=np.float64).ravel()
         tail = (1 - check_level(level)) / 2
+        if np.isinf(values).any():  # what some draws say is never reached
+            ends = np.quantile(values, [tail, 0.5, 1 - tail], method="inverted_cdf")
+            lower, median, upper = map(float, ends)
+            return cls(median, lower, upper, math.inf, math.inf)
         lower, median, upper = np.quantile(values, [tail, 0.5, 1 - tail])
         sd = float(values.std(ddof=1)) if values.size > 1 else 0.0
         return cls(float(median), float(lower), float(upper), float(values.mean()), sd)

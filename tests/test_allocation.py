@@ -9,8 +9,8 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from bayescale import FailedFitError, InputError, Runs, allocate, predict
-from bayescale.allocation import NOT_IDENTIFIED
 from bayescale.laws import Chinchilla
+from bayescale.terms import NOT_IDENTIFIED
 from bayescale.units import FLOPS_PER_PARAMETER_TOKEN
 from conftest import simulate, synthetic_posterior
 
@@ -264,7 +264,7 @@ def test_table(posterior):
         (np.nan, "C: it is nan; it must be finite"),
         ([1e20, np.inf], "C: it is inf at index 1; it must be finite"),
         ("1e26 FLOPs", "C: it is '1e26 FLOPs'; it must be a number .* Write plain numbers"),
-        (None, "C: it is nan"),
+        (None, "C, target_loss: neither is given"),
         (10**400, "C: it is 1000.*; it must be a number"),
     ],
 )

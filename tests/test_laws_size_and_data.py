@@ -11,7 +11,6 @@ from scipy.stats import ks_2samp
 
 import bayescale
 from bayescale import Runs
-from bayescale.allocation import optimal_splits
 from bayescale.errors import InputError
 from bayescale.laws import (
     LAWS,
@@ -37,6 +36,7 @@ from bayescale.laws.pearce_song import nonembedding_params, total_params
 from bayescale.model import ModelSpec, prior_draws
 from bayescale.noise import Gaussian
 from bayescale.priors import LogNormal
+from bayescale.splitting import optimal_splits
 
 OF_N_AND_D = [LAWS[name] for name in FORMULAS if set(LAWS[name].inputs) == {"N", "D"}]
 BASE = {"E": 1.8, "A": 480.0, "B": 2085.0, "alpha": 0.35, "beta": 0.37}

@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from bayescale.allocation import numeric_optimum
 from bayescale.drift import Span, log_compute
 from bayescale.inference.batch import BatchFit, over_devices, stack
 from bayescale.inference.programs import programs
 from bayescale.laws import ClosedFormOptimum
 from bayescale.model import Data, ModelSpec, typical_value
 from bayescale.runs.catalogue import scales
+from bayescale.splitting import numeric_optimum
 
 Floats = NDArray[np.float64]
 

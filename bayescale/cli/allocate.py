@@ -10,6 +10,7 @@ import typer
 from bayescale.cli.fits import as_json, as_tables, beside, open_fit
 from bayescale.cli.options import (
     AllowFailed,
+    At,
     CompareTo,
     FitOrPublished,
     GroupName,
@@ -18,8 +19,11 @@ from bayescale.cli.options import (
     Level,
     Quiet,
     TableOption,
+    by_symbol,
     parse_failed,
+    parse_number,
     parse_numbers,
+    parse_values,
 )
 from bayescale.cli.output import emit_result, progress
 from bayescale.cli.warnings import report
@@ -35,7 +39,30 @@ EXAMPLE = "Example:  bayescale allocate fit.nc --flops 5.76e23"
 
 def run(
     fit: FitOrPublished,
-    flops: Annotated[list[str], typer.Option(metavar="C,...", help="Training budgets in FLOPs.")],
+    flops: Annotated[
+        list[str] | None, typer.Option(metavar="C,...", help="Budgets in FLOPs.")
+    ] = None,
+    target_loss: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="L,...", help="Losses to reach as cheaply as possible, in place of budgets."
+        ),
+    ] = None,
+    inference_tokens: Annotated[
+        str | None,
+        typer.Option(metavar="T", help="Tokens that the model is run on; 2 N T of the budget."),
+    ] = None,
+    params: Annotated[
+        str | None, typer.Option(metavar="N", help="The size, if it is fixed.")
+    ] = None,
+    max_params: Annotated[str | None, typer.Option(metavar="N", help="Most parameters.")] = None,
+    max_tokens: Annotated[
+        str | None, typer.Option(metavar="D", help="Most training tokens.")
+    ] = None,
+    sizes: Annotated[
+        list[str] | None, typer.Option(metavar="N,...", help="The sizes that there are.")
+    ] = None,
+    at: At = None,
     flops_per_parameter_token: Annotated[
         str | None,
         typer.Option(
@@ -53,17 +80,30 @@ def run(
 ) -> None:
     """Split training budgets between parameters and tokens, with intervals."""
     allow_failed = parse_failed(allow)
-    budgets = parse_numbers("--flops", flops)
-    factors = parse_numbers("--flops-per-parameter-token", [flops_per_parameter_token or ""])
-    if not budgets:
-        raise InputError(Problem("--flops", "no budget is given", remedy="write --flops 5.76e23"))
+    wanted: dict[str, Any] = {
+        "C": parse_numbers("--flops", flops),
+        "target_loss": parse_numbers("--target-loss", target_loss),
+    }
+    if (wanted["C"] is None) == (wanted["target_loss"] is None):
+        what = "neither is given" if wanted["C"] is None else "both are given"
+        raise InputError(Problem("--flops, --target-loss", what, remedy="write --flops 5.76e23"))
+    terms = {
+        "inference_tokens": parse_number("--inference-tokens", inference_tokens) or 0.0,
+        "params": parse_number("--params", params),
+        "max_params": parse_number("--max-params", max_params),
+        "max_tokens": parse_number("--max-tokens", max_tokens),
+        "sizes": parse_numbers("--sizes", sizes) or (),
+        "flops_per_parameter_token": parse_number(
+            "--flops-per-parameter-token", flops_per_parameter_token
+        ),
+    }
+    others_at = by_symbol(parse_values("--at", at))
     with progress("allocating", quiet or json):
         from bayescale.allocation import allocate
 
         def answer(fit: Fit) -> Allocation:
-            factor = factors[0] if factors else None
-            options: Any = {"level": level, "allow_failed": allow_failed}
-            return allocate(fit, budgets, flops_per_parameter_token=factor, **options)
+            options: Any = {**wanted, **terms, "level": level, "allow_failed": allow_failed}
+            return allocate(fit, at=others_at, **options)
 
         posterior = open_fit(fit, law, group)
         allocation, others = answer(posterior), beside(compare_to, answer)

@@ -113,6 +113,10 @@ Tokens = Annotated[
 Flops = Annotated[
     list[str] | None, typer.Option(metavar="C,...", help="Budgets to split between N and D.")
 ]
+At = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ROLE=NUMBER,...", help="Other inputs of the law, such as experts=16."),
+]
 Seed = Annotated[int, typer.Option(help="Seed: the same seed gives the same numbers.")]
 ExecutorName = Annotated[
     str, typer.Option(help="local (threads of this process) or ray (a Ray cluster).")
@@ -202,6 +206,21 @@ def parse_values(option: str, items: list[str] | None) -> dict[str, float] | Non
             raise InputError(Problem(option, what, remedy="write NAME=NUMBER,NAME=NUMBER"))
         values[name] = (parse_numbers(option, [number]) or [0.0])[0]
     return values
+
+
+def parse_number(option: str, text: str | None) -> float | None:
+    """Read one number; None if there is none."""
+    numbers = parse_numbers(option, [text] if text else None)
+    if numbers is not None and len(numbers) != 1:
+        raise InputError(Problem(option, f"{len(numbers)} numbers are given", remedy="give one"))
+    return None if numbers is None else numbers[0]
+
+
+def by_symbol(values: dict[str, float] | None) -> dict[str, float]:
+    """Return inputs by their symbols, from the names of their roles or from symbols."""
+    from bayescale.runs import ROLES
+
+    return {ROLES[name].symbol if name in ROLES else name: v for name, v in (values or {}).items()}
 
 
 def parse_failed(items: list[str] | None) -> bool:

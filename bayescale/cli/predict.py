@@ -12,6 +12,7 @@ import typer
 from bayescale.cli.fits import as_json, as_tables, beside, of_one_law, open_fit
 from bayescale.cli.options import (
     AllowFailed,
+    At,
     Columns,
     CompareTo,
     FitOrPublished,
@@ -22,6 +23,7 @@ from bayescale.cli.options import (
     Quiet,
     TableOption,
     Where,
+    by_symbol,
     parse_columns,
     parse_failed,
     parse_numbers,
@@ -53,10 +55,7 @@ def run(
     x: Annotated[
         list[str] | None, typer.Option(metavar="X,...", help="The input of a law of one variable.")
     ] = None,
-    at: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ROLE=NUMBER,...", help="Other inputs, such as experts=16."),
-    ] = None,
+    at: At = None,
     runs: Annotated[
         Path | None, typer.Option(metavar="POINTS", help="A table with a row for each point.")
     ] = None,
@@ -123,10 +122,3 @@ def run(
     tables = partial(as_tables, prediction.table(), others)
     emit_result(prediction.to_json, tables, table, json, **as_json(others))
     report(posterior, prediction.decades_beyond, quiet or json)
-
-
-def by_symbol(values: dict[str, float] | None) -> dict[str, float]:
-    """The inputs by their symbols, from the names of their roles or from symbols."""
-    from bayescale.runs import ROLES
-
-    return {ROLES[name].symbol if name in ROLES else name: v for name, v in (values or {}).items()}

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayescale.allocation import optimal_splits
 from bayescale.laws import law_losses
 from bayescale.model import typical_value
 from bayescale.posterior import Posterior
 from bayescale.prediction import mean_loss
 from bayescale.runs import Runs
 from bayescale.runs.catalogue import scales
+from bayescale.splitting import optimal_splits
 
 Floats = NDArray[np.float64]
 FACTORS = (10.0, 100.0)  # times the largest compute, where answers are looked at by default

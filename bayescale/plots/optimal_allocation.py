@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.allocation import allocate, optimal_splits
+from bayescale.allocation import allocate
 from bayescale.intervals import DEFAULT_LEVEL, Interval
 from bayescale.laws import LAWS
 from bayescale.plots.style import (
@@ -23,6 +23,7 @@ from bayescale.plots.style import (
 )
 from bayescale.posterior import Posterior
 from bayescale.publications import PublishedFit, published
+from bayescale.splitting import optimal_splits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
