@@ -132,7 +132,7 @@ class Allocation:
         if self.target_loss is not None:
             first, last, given, names = last, first, self.target_loss, (*names[:3], "C")
         heads = [first, Column("N", "$N$"), Column("D", "$D$"), Column("D/N", "$D/N$"), last]
-        rows = [
+        rows: list[Any] = [
             (
                 float(value),
                 *(self.intervals[name][i] for name in names),
