@@ -7,8 +7,14 @@ from typing import Any
 
 from bayescale.errors import InputError, Problem
 from bayescale.laws.base import ClosedFormOptimum, Law, Published, Rule, law_losses
+from bayescale.laws.bnsl import Bnsl1, Bnsl2
 from bayescale.laws.chinchilla import Chinchilla
 from bayescale.laws.coupled import Coupled
+from bayescale.laws.double_saturation import DoubleSaturation
+from bayescale.laws.kaplan_single import KaplanC, KaplanD, KaplanN
+from bayescale.laws.m1 import M1
+from bayescale.laws.m3 import M3
+from bayescale.laws.m4 import M4
 from bayescale.laws.power import Power
 
 LAWS: dict[str, type[Law]] = {
@@ -17,14 +23,32 @@ LAWS: dict[str, type[Law]] = {
         Chinchilla,
         Coupled,
         Power,
+        KaplanN,
+        KaplanD,
+        KaplanC,
+        M1,
+        M3,
+        M4,
+        Bnsl1,
+        Bnsl2,
+        DoubleSaturation,
     )
 }
 
 __all__ = [
     "LAWS",
+    "M1",
+    "M3",
+    "M4",
+    "Bnsl1",
+    "Bnsl2",
     "Chinchilla",
     "ClosedFormOptimum",
     "Coupled",
+    "DoubleSaturation",
+    "KaplanC",
+    "KaplanD",
+    "KaplanN",
     "Law",
     "Power",
     "Published",
