@@ -1,4 +1,9 @@
-"""Broken neural scaling laws with one break and with two: smooth changes of slope on log axes."""
+"""Broken neural scaling laws with one break and with two: smooth changes of slope on log axes.
+
+Slopes and limit trade off along thin curved ridges, whereas the loss at some x is what runs tell best.
+So the losses at both ends and at the centre of the runs are coordinates, and slopes follow from them:
+given the limit and the breaks, log(L - a) is linear in ln b and the slopes.
+"""
 
 from __future__ import annotations
 
@@ -8,32 +13,42 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 
 from bayescale.laws.base import Inputs, Law
+from bayescale.laws.spans import log_span
 from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import Beta, LogNormal, Normal, Reference, softplus
 
-LEAST_SPAN = 0.1  # of log x, where the runs' own is less
-SLOPE = Normal(1.0, 3.0)
-WIDTH = LogNormal(0.3, 1.0, low=0.02, high=3.0)
+WIDTH = LogNormal(0.3, 0.8, low=0.02, high=2.0)
+LEVELS = ("L_low", "L_mid", "L_high")
 
-LEVEL = (
+_LEVEL_COORDINATES = (
     Coordinate(
-        "L_ref",
-        LogNormal(1.0, 0.6, relative_to="low_loss"),
-        r"L_0",
+        "L_low",
+        LogNormal(1.0, 0.3, relative_to="highest_loss"),
+        "L_1",
+        "loss at the lowest x of the runs",
+        "loss",
+    ),
+    Coordinate(
+        "L_mid",
+        LogNormal(1.0, 0.5, relative_to="low_loss"),
+        "L_2",
         "loss at the geometric centre of x",
         "loss",
     ),
-    Coordinate("share_E", Beta(1, 1), r"a/L_0", "share of that loss that is its limit"),
+    Coordinate(
+        "L_high",
+        LogNormal(1.0, 0.4, relative_to="lowest_loss"),
+        "L_3",
+        "loss at the highest x of the runs",
+        "loss",
+    ),
+    Coordinate(
+        "share_E",
+        Beta(1, 1),
+        r"a/\min(L_1, L_2, L_3)",
+        "share of the least of these losses that is the limit",
+    ),
 )
-
-
-def _fall(k: int, words: str) -> Coordinate:
-    return Coordinate(
-        f"fall_{k}",
-        SLOPE,
-        rf"w \sum_{{j<{k}}} c_j",
-        f"slope {words} times the runs' range w of log x: fall of log(loss - a) at that slope",
-    )
 
 
 def log_shape(log_x: Any, c0: Any, breaks: Sequence[tuple[Any, Any, Any]]) -> Any:
@@ -44,14 +59,21 @@ def log_shape(log_x: Any, c0: Any, breaks: Sequence[tuple[Any, Any, Any]]) -> An
     return total
 
 
-def _span(reference: Reference) -> Any:
-    return jnp.maximum(jnp.log(reference["highest_x"] / reference["lowest_x"]), LEAST_SPAN)
+def _least(levels: Sequence[Any]) -> Any:
+    return jnp.minimum(jnp.minimum(levels[0], levels[1]), levels[2])
 
 
-def _log_scale(coordinates: Mapping[str, Any], reference: Reference, shape: Any) -> Any:
-    """Logarithm of b, from the loss at the centre."""
-    reducible = coordinates["L_ref"] * (1 - coordinates["share_E"])
-    return jnp.log(reducible) - shape
+def _points(reference: Reference) -> tuple[Any, Any, Any]:
+    """Log of the lowest x, of the centre and of the highest x, less the first."""
+    span = log_span(reference)
+    return 0.0 * span, jnp.log(reference["x"] / reference["lowest_x"]), span
+
+
+def _levels(law: Any, reference: Reference) -> dict[str, Any]:
+    """The losses at the three points, and the share of the least that is the limit."""
+    points = [reference["lowest_x"] * jnp.exp(point) for point in _points(reference)]
+    found = [law.loss({"x": x}) for x in points]
+    return {**dict(zip(LEVELS, found, strict=True)), "share_E": law.a / _least(found)}
 
 
 class Bnsl1(Law):
@@ -75,7 +97,7 @@ class Bnsl1(Law):
     --------
     >>> law = Bnsl1(a=0.414, b=2.277, c0=0.055, c1=5.66, d1=612.6, f1=0.0592)
     >>> [round(float(law.loss({"x": x})), 2) for x in (160, 600, 900)]
-    [2.14, 1.74, 0.58]
+    [2.14, 1.75, 0.59]
     """
 
     name: ClassVar = "bnsl-1"
@@ -84,7 +106,7 @@ class Bnsl1(Law):
     source: ClassVar = "Caballero et al. 2022, arXiv:2210.14891, equation 1 with n = 1"
     inputs: ClassVar = ("x",)
     falls_in: ClassVar = ()
-    extremes: ClassVar = ("x",)
+    extremes: ClassVar = ("x", "loss")
 
     a: Values = parameter("a", "limit of the loss", "loss")
     b: Values = parameter("b", "scale", "loss")
@@ -94,11 +116,9 @@ class Bnsl1(Law):
     f1: Values = parameter("f_1", "width of the break, in ln x")
 
     coordinates: ClassVar = (
-        *LEVEL,
-        _fall(1, "before the break"),
-        _fall(2, "after the break"),
+        *_LEVEL_COORDINATES,
         Coordinate(
-            "place_1", Beta(1, 1), "u_1", "place of the break in the runs' range of log x, 0 to 1"
+            "place_1", Beta(2, 2), "u_1", "place of the break in the runs' range of ln x, 0 to 1"
         ),
         Coordinate("f1", WIDTH, "f_1", "width of the break, in ln x"),
     )
@@ -110,23 +130,28 @@ class Bnsl1(Law):
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
-        """Return the law with these coordinates."""
-        k, span = coordinates, _span(reference)
-        c0, c1 = k["fall_1"] / span, (k["fall_2"] - k["fall_1"]) / span
-        d1 = reference["lowest_x"] * jnp.exp(k["place_1"] * span)
-        shape = log_shape(jnp.log(reference["x"]), c0, [(c1, d1, k["f1"])])
-        b = jnp.exp(_log_scale(k, reference, shape))
-        return cls(a=k["share_E"] * k["L_ref"], b=b, c0=c0, c1=c1, d1=d1, f1=k["f1"])
+        """Return the law with these losses at three points, limit and break.
+
+        The loss at the centre lies off the chord of the ends by what the break makes of it.
+        """
+        k, f, levels = coordinates, coordinates["f1"], [coordinates[name] for name in LEVELS]
+        a = k["share_E"] * _least(levels)
+        y = [jnp.log(level - a) for level in levels]
+        points = _points(reference)
+        place, span = k["place_1"] * points[2], points[2]
+        h = [f * softplus((point - place) / f) for point in points]
+        near, far = 1 - points[1] / span, points[1] / span
+        c1 = (near * y[0] + far * y[2] - y[1]) / (h[1] - near * h[0] - far * h[2])
+        c0 = (y[0] - y[2] - c1 * (h[2] - h[0])) / span
+        log_b = y[0] + c0 * jnp.log(reference["lowest_x"]) + c1 * h[0]
+        d1 = reference["lowest_x"] * jnp.exp(place)
+        return cls(a=a, b=jnp.exp(log_b), c0=c0, c1=c1, d1=d1, f1=f)
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return the coordinates of this law."""
-        span, loss = _span(reference), self.loss({"x": reference["x"]})
         return {
-            "L_ref": loss,
-            "share_E": self.a / loss,
-            "fall_1": self.c0 * span,
-            "fall_2": (self.c0 + self.c1) * span,
-            "place_1": jnp.log(self.d1 / reference["lowest_x"]) / span,
+            **_levels(self, reference),
+            "place_1": jnp.log(self.d1 / reference["lowest_x"]) / log_span(reference),
             "f1": self.f1,
         }
 
@@ -157,7 +182,7 @@ class Bnsl2(Law):
     source: ClassVar = "Caballero et al. 2022, arXiv:2210.14891, equation 1 with n = 2"
     inputs: ClassVar = ("x",)
     falls_in: ClassVar = ()
-    extremes: ClassVar = ("x",)
+    extremes: ClassVar = ("x", "loss")
 
     a: Values = parameter("a", "limit of the loss", "loss")
     b: Values = parameter("b", "scale", "loss")
@@ -170,19 +195,22 @@ class Bnsl2(Law):
     f2: Values = parameter("f_2", "width of the second break, in ln x")
 
     coordinates: ClassVar = (
-        *LEVEL,
-        _fall(1, "before the first break"),
-        _fall(2, "between the breaks"),
-        _fall(3, "after the second break"),
+        *_LEVEL_COORDINATES,
+        Coordinate(
+            "fall",
+            Normal(1.0, 3.0),
+            "w (c_0 + c_1)",
+            "fall of log(loss - a) over the runs' range of ln x, at the slope between the breaks",
+        ),
         Coordinate(
             "place_1",
-            Beta(1, 2),
+            Beta(2, 3),
             "u_1",
-            "place of the first break in the runs' range of log x, 0 to 1",
+            "place of the first break in the runs' range of ln x, 0 to 1",
         ),
         Coordinate(
             "place_2",
-            Beta(1, 1),
+            Beta(2, 2),
             "u_2",
             "place of the second break in what remains of that range, 0 to 1",
         ),
@@ -197,32 +225,40 @@ class Bnsl2(Law):
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
-        """Return the law with these coordinates."""
-        k, span = coordinates, _span(reference)
-        c0, c1, c2 = (
-            change / span
-            for change in (k["fall_1"], k["fall_2"] - k["fall_1"], k["fall_3"] - k["fall_2"])
+        """Return the law with these losses at three points, limit, breaks and slope between them."""
+        k, levels = coordinates, [coordinates[name] for name in LEVELS]
+        a = k["share_E"] * _least(levels)
+        points = _points(reference)
+        span = points[2]
+        slope = k["fall"] / span
+        place_1 = k["place_1"] * span
+        place_2 = place_1 + k["place_2"] * (1 - k["place_1"]) * span
+        h1, h2 = (
+            [f * softplus((point - place) / f) for point in points]
+            for place, f in ((place_1, k["f1"]), (place_2, k["f2"]))
         )
-        d1 = reference["lowest_x"] * jnp.exp(k["place_1"] * span)
-        d2 = d1 * jnp.exp(k["place_2"] * (1 - k["place_1"]) * span)
-        breaks = [(c1, d1, k["f1"]), (c2, d2, k["f2"])]
-        shape = log_shape(jnp.log(reference["x"]), c0, breaks)
+        # With q the slope before the first break less that between, and c2 the change at the second:
+        # log(L - a) = ln b - slope x - q (x - h1) - c2 h2.
+        g = [point - h for point, h in zip(points, h1, strict=True)]
+        y = [jnp.log(level - a) + slope * p for level, p in zip(levels, points, strict=True)]
+        g1, g2, k1, k2 = g[1] - g[0], g[2] - g[0], h2[1] - h2[0], h2[2] - h2[0]
+        y1, y2 = y[0] - y[1], y[0] - y[2]
+        determinant = g1 * k2 - g2 * k1
+        q, c2 = (y1 * k2 - y2 * k1) / determinant, (g1 * y2 - g2 * y1) / determinant
+        c0 = slope + q
+        log_b = y[0] + q * g[0] + c2 * h2[0] + c0 * jnp.log(reference["lowest_x"])
+        d1, d2 = (reference["lowest_x"] * jnp.exp(place) for place in (place_1, place_2))
         return cls(
-            a=k["share_E"] * k["L_ref"],
-            b=jnp.exp(_log_scale(k, reference, shape)),
-            c0=c0, c1=c1, d1=d1, f1=k["f1"], c2=c2, d2=d2, f2=k["f2"],
-        )  # fmt: skip
+            a=a, b=jnp.exp(log_b), c0=c0, c1=-q, d1=d1, f1=k["f1"], c2=c2, d2=d2, f2=k["f2"]
+        )
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return the coordinates of this law."""
-        span, loss = _span(reference), self.loss({"x": reference["x"]})
+        span = log_span(reference)
         place_1 = jnp.log(self.d1 / reference["lowest_x"]) / span
         return {
-            "L_ref": loss,
-            "share_E": self.a / loss,
-            "fall_1": self.c0 * span,
-            "fall_2": (self.c0 + self.c1) * span,
-            "fall_3": (self.c0 + self.c1 + self.c2) * span,
+            **_levels(self, reference),
+            "fall": (self.c0 + self.c1) * span,
             "place_1": place_1,
             "place_2": jnp.log(self.d2 / self.d1) / (span * (1 - place_1)),
             "f1": self.f1,

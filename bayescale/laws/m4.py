@@ -9,26 +9,28 @@ import jax
 import jax.numpy as jnp
 
 from bayescale.laws.base import Inputs, Law, power
+from bayescale.laws.spans import log_span
 from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import Beta, LogNormal, Reference, softplus
 
-STEPS = 12  # of Newton's method; convex or concave throughout, so it cannot miss
+STEPS = 4  # of Halley's method, which then solves to the last digit or two for alpha from 0.05 to 5
 
 
 @jax.custom_jvp
 def log_odds(t: Any, alpha: Any) -> Any:
     r"""Solve ln p - alpha ln(1 - p) = t for the log odds s of p, alpha above 0.
 
-    In s the left side is s + (alpha - 1) ln(1 + e^s): rising, and bent to one side only.
+    In s the left side is s + (alpha - 1) ln(1 + e^s): it rises, and bends to one side only, so the steps
+    cannot miss. There are few, and no loop, which would take longer than all of them.
     """
-    start = jnp.where(t > 0, t / alpha, t)  # below the solution if alpha < 1, else above it
-
-    def step(_: Any, s: Any) -> Any:
+    s = jnp.where(t > 0, t / alpha, t)  # the asymptotes
+    for _ in range(STEPS):
         soft = softplus(s)
-        slope = 1 + (alpha - 1) * jnp.exp(s - soft)
-        return s - (s + (alpha - 1) * soft - t) / slope
-
-    return jax.lax.fori_loop(0, STEPS, step, start + jnp.zeros_like(alpha))
+        odds = jnp.exp(s - soft)
+        slope = 1 + (alpha - 1) * odds
+        error = s + (alpha - 1) * soft - t
+        s = s - error * slope / (slope * slope - 0.5 * error * (alpha - 1) * odds * (1 - odds))
+    return s
 
 
 @log_odds.defjvp
@@ -48,11 +50,11 @@ class M4(Law):
     x is any one column. The loss starts from e0, that of guessing (chance, or the logarithm of the
     vocabulary), leaves it as x grows, and falls to the limit e_inf as a power of x. alpha says how long
     it stays near e0; as alpha goes to 0 the law is `power`, the paper's M2, with that offset. All are
-    above 0, e0 above e_inf; the paper writes x^c with c below 0. The equation is solved for L by Newton's
+    above 0, e0 above e_inf; the paper writes x^c with c below 0. The equation is solved for L by Halley's
     method, and derivatives are those of the equation.
 
-    e0 is believed to lie above the highest loss of the runs. Without runs near the plateau, e0 and alpha
-    are hardly told apart, and are the prior.
+    e0 is believed to lie a little above the loss at the lowest x. Without runs near the plateau, e0 and
+    alpha are hardly told apart, and are the prior.
 
     References
     ----------
@@ -71,7 +73,7 @@ class M4(Law):
     equation: ClassVar = r"(L - e_\infty) / (e_0 - L)^\alpha = \beta\,x^{-c}"
     source: ClassVar = "Alabdulmohsin et al. 2022, arXiv:2209.06640, M4"
     inputs: ClassVar = ("x",)
-    extremes: ClassVar = ("loss",)
+    extremes: ClassVar = ("x", "loss")
 
     e_inf: Values = parameter(r"e_\infty", "loss that no amount of x removes", "loss")
     e0: Values = parameter("e_0", "loss of guessing", "loss")
@@ -81,26 +83,30 @@ class M4(Law):
 
     coordinates: ClassVar = (
         Coordinate(
-            "L_ref",
-            LogNormal(1.0, 0.4, relative_to="low_loss"),
-            r"L_0",
-            "loss at the geometric centre of x",
+            "L_low",
+            LogNormal(1.0, 0.3, relative_to="highest_loss"),
+            r"L_1",
+            "loss at the lowest x of the runs",
             "loss",
         ),
-        Coordinate("share_E", Beta(1, 1), r"e_\infty/L_0", "share of that loss that is its limit"),
+        Coordinate(
+            "left", Beta(1, 1), r"L_2/L_1", "share of that loss that is left at the highest x"
+        ),
+        Coordinate(
+            "share_E", Beta(1, 1), r"e_\infty/L_2", "share of the loss there that is the limit"
+        ),
         Coordinate(
             "headroom",
-            LogNormal(0.1, 1.2),
-            r"e_0/L_{\max} - 1",
-            "how far e0 lies above the highest loss, as a share of it",
+            LogNormal(0.1, 1.0),
+            r"e_0/L_1 - 1",
+            "how far e0 lies above the loss at the lowest x, as a share of it",
         ),
         Coordinate(
             "alpha",
-            LogNormal(0.7, 0.8, low=0.05, high=5.0),
+            LogNormal(0.8, 0.6, low=0.05, high=5.0),
             r"\alpha",
             "how long the loss stays near e0",
         ),
-        Coordinate("c", LogNormal(0.35, 0.8, low=0.01, high=4.0), "c", "exponent of x"),
     )
 
     def loss(self, x: Inputs) -> Values:
@@ -112,22 +118,24 @@ class M4(Law):
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
-        """Return the law with these coordinates."""
+        """Return the law with these losses at the ends of the runs, limit, e0 and alpha."""
         k = coordinates
-        e_inf = k["share_E"] * k["L_ref"]
-        e0 = (1 + k["headroom"]) * jnp.maximum(k["L_ref"], reference["highest_loss"])
-        ratio = (k["L_ref"] - e_inf) * power(e0 - k["L_ref"], -k["alpha"])
-        beta = ratio * power(reference["x"], k["c"])
-        return cls(e_inf=e_inf, e0=e0, alpha=k["alpha"], beta=beta, c=k["c"])
+        low, high = k["L_low"], k["L_low"] * k["left"]
+        e_inf, e0 = k["share_E"] * high, (1 + k["headroom"]) * low
+        fall = jnp.log((low - e_inf) / (high - e_inf))
+        fall = fall + k["alpha"] * jnp.log((e0 - high) / (e0 - low))
+        c = fall / log_span(reference)
+        beta = (low - e_inf) * power(e0 - low, -k["alpha"]) * power(reference["lowest_x"], c)
+        return cls(e_inf=e_inf, e0=e0, alpha=k["alpha"], beta=beta, c=c)
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return the coordinates of this law."""
-        loss = self.loss({"x": reference["x"]})
-        highest = jnp.maximum(loss, reference["highest_loss"])
+        low = self.loss({"x": reference["lowest_x"]})
+        high = self.loss({"x": reference["lowest_x"] * jnp.exp(log_span(reference))})
         return {
-            "L_ref": loss,
-            "share_E": self.e_inf / loss,
-            "headroom": self.e0 / highest - 1,
+            "L_low": low,
+            "left": high / low,
+            "share_E": self.e_inf / high,
+            "headroom": self.e0 / low - 1,
             "alpha": self.alpha,
-            "c": self.c,
         }
