@@ -248,9 +248,7 @@ class Bnsl2(Law):
         c0 = slope + q
         log_b = y[0] + q * g[0] + c2 * h2[0] + c0 * jnp.log(reference["lowest_x"])
         d1, d2 = (reference["lowest_x"] * jnp.exp(place) for place in (place_1, place_2))
-        return cls(
-            a=a, b=jnp.exp(log_b), c0=c0, c1=-q, d1=d1, f1=k["f1"], c2=c2, d2=d2, f2=k["f2"]
-        )
+        return cls(a=a, b=jnp.exp(log_b), c0=c0, c1=-q, d1=d1, f1=k["f1"], c2=c2, d2=d2, f2=k["f2"])
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return the coordinates of this law."""

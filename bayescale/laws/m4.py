@@ -103,7 +103,7 @@ class M4(Law):
         ),
         Coordinate(
             "alpha",
-            LogNormal(0.8, 0.6, low=0.05, high=5.0),
+            LogNormal(0.5, 0.7, low=0.05, high=5.0),
             r"\alpha",
             "how long the loss stays near e0",
         ),
