@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 
 from bayescale.laws.base import Inputs, Law
-from bayescale.laws.spans import log_span
+from bayescale.laws.spans import LOSS_AT_LOWEST, log_span
 from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import Beta, LogNormal, Normal, Reference, softplus
 
@@ -21,13 +21,7 @@ WIDTH = LogNormal(0.3, 0.8, low=0.02, high=2.0)
 LEVELS = ("L_low", "L_mid", "L_high")
 
 _LEVEL_COORDINATES = (
-    Coordinate(
-        "L_low",
-        LogNormal(1.0, 0.3, relative_to="highest_loss"),
-        "L_1",
-        "loss at the lowest x of the runs",
-        "loss",
-    ),
+    LOSS_AT_LOWEST,
     Coordinate(
         "L_mid",
         LogNormal(1.0, 0.5, relative_to="low_loss"),

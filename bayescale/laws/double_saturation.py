@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import jax.numpy as jnp
+
 from bayescale.laws.base import Inputs, Law, power
+from bayescale.laws.spans import LEFT_AT_HIGHEST, LOSS_AT_LOWEST, highest, loss_at_ends
 from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import Beta, LogNormal, Reference
 
@@ -35,7 +38,7 @@ class DoubleSaturation(Law):
     equation: ClassVar = r"L = c + a (x + d)^{-b}"
     source: ClassVar = "Zhai et al. 2022, arXiv:2106.04560"
     inputs: ClassVar = ("x",)
-    extremes: ClassVar = ("x",)
+    extremes: ClassVar = ("x", "loss")
 
     c: Values = parameter("c", "limit at large x", "loss")
     a: Values = parameter("a", "scale of the power of x + d", "loss")
@@ -43,22 +46,16 @@ class DoubleSaturation(Law):
     b: Values = parameter("b", "exponent")
 
     coordinates: ClassVar = (
-        Coordinate(
-            "L_ref",
-            LogNormal(1.0, 0.4, relative_to="low_loss"),
-            r"L_0",
-            "loss at the geometric centre of x",
-            "loss",
-        ),
-        Coordinate("share_E", Beta(1, 1), r"c/L_0", "share of that loss that is its limit"),
+        LOSS_AT_LOWEST,
+        LEFT_AT_HIGHEST,
+        Coordinate("share_E", Beta(1, 1), "c/L_2", "share of the loss there that is the limit"),
         Coordinate(
             "d",
-            LogNormal(1.0, 1.5, relative_to="lowest_x"),
+            LogNormal(1.0, 1.0, relative_to="lowest_x"),
             "d",
             "shift of x below which the loss is flat",
             "x",
         ),
-        Coordinate("b", LogNormal(0.3, 0.8, low=0.01, high=3.0), "b", "exponent"),
     )
 
     def loss(self, x: Inputs) -> Values:
@@ -67,12 +64,15 @@ class DoubleSaturation(Law):
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
-        """Return the law with this loss at the centre, share of the limit, shift and exponent."""
+        """Return the law with these losses at the ends of the runs, limit and shift."""
         k = coordinates
-        scale = k["L_ref"] * (1 - k["share_E"]) * power(reference["x"] + k["d"], k["b"])
-        return cls(c=k["L_ref"] * k["share_E"], a=scale, d=k["d"], b=k["b"])
+        low, high = k["L_low"], k["L_low"] * k["left"]
+        c, d = high * k["share_E"], k["d"]
+        from_d = reference["lowest_x"] + d
+        b = jnp.log((low - c) / (high - c)) / jnp.log((highest(reference) + d) / from_d)
+        return cls(c=c, a=(low - c) * power(from_d, b), d=d, b=b)
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
-        """Return the loss at the centre, the share of the limit in it, the shift and the exponent."""
-        loss = self.loss({"x": reference["x"]})
-        return {"L_ref": loss, "share_E": self.c / loss, "d": self.d, "b": self.b}
+        """Return the losses at the ends of the runs, the limit and the shift."""
+        ends = loss_at_ends(self, reference)
+        return {**ends, "share_E": self.c / (ends["L_low"] * ends["left"]), "d": self.d}

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 
 from bayescale.laws.base import Inputs, Law, power
+from bayescale.laws.spans import LEFT_AT_HIGHEST, LOSS_AT_LOWEST, highest, loss_at_ends
 from bayescale.parameters import Coordinate, Values, parameter
-from bayescale.priors import Beta, LogNormal, Reference
+from bayescale.priors import LogNormal, Reference
 
 
 class M3(Law):
@@ -41,23 +42,22 @@ class M3(Law):
     equation: ClassVar = r"L = \beta (x^{-1} + \gamma)^c"
     source: ClassVar = "Alabdulmohsin et al. 2022, arXiv:2209.06640, M3"
     inputs: ClassVar = ("x",)
+    extremes: ClassVar = ("x", "loss")
 
     beta: Values = parameter(r"\beta", "scale", "loss")
     gamma: Values = parameter(r"\gamma", "1/x where the loss ceases to be a power of x", "1/x")
     c: Values = parameter("c", "exponent of x far below 1/gamma")
 
     coordinates: ClassVar = (
+        LOSS_AT_LOWEST,
+        LEFT_AT_HIGHEST,
         Coordinate(
-            "L_ref",
-            LogNormal(1.0, 0.3, relative_to="low_loss"),
-            r"L_0",
-            "loss at the geometric centre of x",
-            "loss",
+            "knee",
+            LogNormal(1.0, 1.5, relative_to="highest_x"),
+            r"1/\gamma",
+            "x where the loss ceases to be a power of x",
+            "x",
         ),
-        Coordinate(
-            "share_E", Beta(1, 1), r"\beta\gamma^c/L_0", "share of that loss that is its limit"
-        ),
-        Coordinate("c", LogNormal(0.25, 0.8, low=0.04, high=3.0), "c", "exponent of x"),
     )
 
     def loss(self, x: Inputs) -> Values:
@@ -66,22 +66,13 @@ class M3(Law):
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
-        """Return the law with this loss at the centre, share of its limit and exponent.
-
-        The share is (gamma / (1/x_0 + gamma))^c.
-        """
-        c = coordinates["c"]
-        log_part = jnp.log(coordinates["share_E"]) / c
-        gamma = jnp.exp(log_part) / -jnp.expm1(log_part) / reference["x"]
-        return cls(
-            beta=coordinates["L_ref"] * power(1 / reference["x"] + gamma, -c), gamma=gamma, c=c
-        )
+        """Return the law with these losses at the ends of the runs, and this knee."""
+        gamma = 1 / coordinates["knee"]
+        low = 1 / reference["lowest_x"] + gamma
+        high = 1 / highest(reference) + gamma
+        c = -jnp.log(coordinates["left"]) / jnp.log(low / high)
+        return cls(beta=coordinates["L_low"] * power(low, -c), gamma=gamma, c=c)
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
-        """Return the loss at the centre, the share of the limit in it and the exponent."""
-        saturated = self.gamma / (1 / reference["x"] + self.gamma)
-        return {
-            "L_ref": self.loss({"x": reference["x"]}),
-            "share_E": power(saturated, self.c),
-            "c": self.c,
-        }
+        """Return the losses at the ends of the runs, and the knee."""
+        return {**loss_at_ends(self, reference), "knee": 1 / self.gamma}

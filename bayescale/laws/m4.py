@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from bayescale.laws.base import Inputs, Law, power
-from bayescale.laws.spans import log_span
+from bayescale.laws.spans import LEFT_AT_HIGHEST, LOSS_AT_LOWEST, log_span, loss_at_ends
 from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import Beta, LogNormal, Reference, softplus
 
@@ -82,16 +82,8 @@ class M4(Law):
     c: Values = parameter("c", "exponent of x")
 
     coordinates: ClassVar = (
-        Coordinate(
-            "L_low",
-            LogNormal(1.0, 0.3, relative_to="highest_loss"),
-            r"L_1",
-            "loss at the lowest x of the runs",
-            "loss",
-        ),
-        Coordinate(
-            "left", Beta(1, 1), r"L_2/L_1", "share of that loss that is left at the highest x"
-        ),
+        LOSS_AT_LOWEST,
+        LEFT_AT_HIGHEST,
         Coordinate(
             "share_E", Beta(1, 1), r"e_\infty/L_2", "share of the loss there that is the limit"
         ),
@@ -130,12 +122,10 @@ class M4(Law):
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return the coordinates of this law."""
-        low = self.loss({"x": reference["lowest_x"]})
-        high = self.loss({"x": reference["lowest_x"] * jnp.exp(log_span(reference))})
+        ends = loss_at_ends(self, reference)
         return {
-            "L_low": low,
-            "left": high / low,
-            "share_E": self.e_inf / high,
-            "headroom": self.e0 / low - 1,
+            **ends,
+            "share_E": self.e_inf / (ends["L_low"] * ends["left"]),
+            "headroom": self.e0 / ends["L_low"] - 1,
             "alpha": self.alpha,
         }
