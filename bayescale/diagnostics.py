@@ -10,6 +10,7 @@ import numpy as np
 
 from bayescale.contraction import Contraction
 from bayescale.convergence import statistics
+from bayescale.misfit import FALSE_ALARMS, Misfit
 from bayescale.model import ModelSpec
 from bayescale.runs import Runs
 from bayescale.runs.catalogue import is_size
@@ -154,6 +155,7 @@ def diagnose(
     runs: Runs,
     contractions: Mapping[str, Contraction],
     directions: Sequence[Uninformed] = (),
+    shape: Misfit | None = None,
 ) -> Diagnostics:
     """Judge a fit from its draws, its sampler statistics and its runs.
 
@@ -169,6 +171,8 @@ def diagnose(
         What the runs made of the prior of each coordinate and parameter.
     directions
         The combinations of the law's coordinates that are the prior.
+    shape
+        What is systematic in the residuals of a law of one variable.
 
     Returns
     -------
@@ -182,6 +186,7 @@ def diagnose(
             *_prior_dominated(spec, contractions),
             *_undecided(directions),
             *_boundary(coordinates),
+            *_missed(spec, shape),
             *design_verdicts(spec, runs),
         ],
     )
@@ -427,6 +432,24 @@ def _boundary(coordinates: Mapping[str, np.ndarray]) -> list[Verdict]:
             "warn",
             "E, the irreducible loss, cannot be told from 0.",
             "Forecasts far beyond the data depend on the prior of E; add runs with lower loss.",
+        )
+    ]
+
+
+def _missed(spec: ModelSpec, shape: Misfit | None) -> list[Verdict]:
+    if shape is None:
+        return []
+    side = "above" if shape.mean > 0 else "below"
+    symbol = spec.law.inputs[0]
+    return [
+        Verdict(
+            "misses-the-shape",
+            "warn",
+            f"residuals go together along {symbol}: {shape.count} runs in sequence, from {symbol} = "
+            f"{shape.low_x:.3g} to {shape.high_x:.3g}, lie {side} the law, by {abs(shape.mean):.2%} on "
+            f"average. A law that is right looks so in fewer than 1 of {1 / FALSE_ALARMS:.0f} fits.",
+            "Its forecasts are not to be trusted: fit a law of another shape, such as one with breaks "
+            "(--law bnsl-1, --law bnsl-2).",
         )
     ]
 

@@ -268,7 +268,8 @@ def prepare(
     check_counts(runs, spec.noise)
     inputs = spec.law.inputs
     label = None if spec.effects is None else spec.effects.label
-    lifted = check_design(runs, inputs, len(spec.law.parameters()), spec.law.name, allow, label)
+    wanted = inputs, len(spec.law.parameters()), spec.law.name
+    lifted = check_design(runs, *wanted, allow, label, spec.law.falls_in)
     data = data_of(runs, inputs, spec.drift, spec.effects, extremes=spec.law.extremes)
     check_relative_priors(spec, data.reference)
     return spec, runs, data, lifted

@@ -245,7 +245,8 @@ def _check(
     alone, problems = {}, []
     for name, runs in groups.parts.items():
         try:
-            mine = check_design(runs, *options, wanted | inform)
+            lift = wanted | (inform - {"not-monotone"})
+            mine = check_design(runs, *options, lift, falls_in=law.falls_in)
         except DesignError as error:
             problems += [replace(p, where=f"{p.where}, group {name!r}") for p in error.problems]
             continue

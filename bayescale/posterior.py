@@ -16,7 +16,8 @@ from bayescale.diagnostics import Diagnostics, Verdict, diagnose
 from bayescale.drift import FORECASTS, SCALE, drift_name, log_compute
 from bayescale.errors import FailedFitError
 from bayescale.intervals import DEFAULT_LEVEL, Interval, flat, summarise
-from bayescale.laws import ClosedFormOptimum, Law
+from bayescale.laws import ClosedFormOptimum, Law, law_losses
+from bayescale.misfit import Misfit, misfit
 from bayescale.model import ModelSpec, prior_draws, span_of
 from bayescale.noise import Noise
 from bayescale.parameters import Parameter
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Draws = dict[str, np.ndarray]
 
 PRIOR_DRAWS = 4000
+MEDIAN_OF = 400  # draws that the law of the residuals is the median of
 FARTHEST = 50.0  # scatter of log loss: a loss beyond it would overflow
 TAU, WALK = 2, 3  # streams of random numbers beside those of the sampler and of the scatter
 
@@ -144,8 +146,28 @@ class Posterior:
     def diagnostics(self) -> Diagnostics:
         """Figures and verdicts on the sampling and the design."""
         return diagnose(
-            self.spec, self.coordinates, self.stats, self.runs, self.contractions, self.uninformed
+            self.spec,
+            self.coordinates,
+            self.stats,
+            self.runs,
+            self.contractions,
+            self.uninformed,
+            self.misfit,
         )
+
+    @cached_property
+    def misfit(self) -> Misfit | None:
+        """What is systematic in the residuals of a law of one variable; None if nothing is.
+
+        Not looked at where the model explains what goes together along x: a drift, or shared shifts.
+        """
+        alone = len(self.inputs) == 1 and self.spec.drift is None and self.spec.effects is None
+        if not alone:
+            return None
+        points = {symbol: self.runs[symbol] for symbol in self.inputs}
+        thinned = jax.tree.map(lambda field: field[:: len(field) // MEDIAN_OF + 1], self.flat_law())
+        middle = np.median(np.log(law_losses(thinned, points)), axis=0)
+        return misfit(points[self.inputs[0]], np.log(self.runs.loss) - middle)
 
     @cached_property
     def contractions(self) -> dict[str, Contraction]:

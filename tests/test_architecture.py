@@ -21,7 +21,7 @@ ORDER = [
     ("cache",),
     ("convergence",),
     ("cholesky",),
-    ("contraction",),
+    ("contraction", "misfit"),
     ("priors",),
     ("parameters",),
     ("runs", "laws", "noise"),

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from bayescale.errors import DesignError, InputError
+from bayescale.laws import get_law
 from bayescale.runs import CHECKS, Runs, check_design
+from bayescale.runs.monotone import rise
 
 SIZES, TOKENS = [1e7, 3e7, 1e8], [1e9, 5e9, 2e10]
 N, D = (grid.ravel() for grid in np.meshgrid(SIZES, TOKENS))
@@ -50,6 +52,12 @@ BAD = {
         {"N": N, "D": D, "val_loss": np.full(9, 2.5)},
         LAW,
         ["column 'val_loss'", "the loss is 2.5 in every run", "the final loss of each run"],
+    ),
+    "not-monotone": (
+        {"x": np.arange(1.0, 21.0), "err": 0.5 + 0.2 * np.cos(np.arange(20) / 3.0)},
+        (("x",), 3, "power", None, ("x",)),
+        ["column 'err'", "the error rises by", "between x = ", "'power' falls in x",
+         "--law bnsl-1, --law bnsl-2"],
     ),
     "collinear": (
         {"N": RAMP, "D": 20 * RAMP, "loss": FALLING},
@@ -211,3 +219,48 @@ def test_points_are_counted_in_the_inputs_of_the_law():
 def test_a_law_of_x_ignores_collinear_columns():
     runs = Runs.read({"N": RAMP, "D": 20 * RAMP, "loss": FALLING}).with_x("N")
     assert check_design(runs, ("x",), 3, "power") == []
+
+
+def test_a_law_that_need_not_fall_may_be_fitted_to_a_rise():
+    table, law, _ = BAD["not-monotone"]
+    assert check(table, (*law[:4], ())) == []
+    assert get_law("bnsl-1").falls_in == ()
+    assert rise(*table.values()).low_x == pytest.approx(10, abs=1)  # cos is least at 3 pi
+    assert rise(*table.values()).high_x == pytest.approx(19, abs=2)
+
+
+@pytest.mark.parametrize("n", [6, 12, 40, 300])
+@pytest.mark.parametrize("nu", [3, 100])
+def test_noisy_curves_that_fall_or_are_flat_do_not_rise(n, nu):
+    """The false alarms that `rise` states, for scatter from 0.3 to 30%."""
+    generator, found = np.random.default_rng(0), []
+    for i in range(400):
+        x = 10 ** generator.uniform(7, 10, n)
+        scatter = 10 ** generator.uniform(-2.5, -0.5) * generator.standard_t(nu, n)
+        mean = 2 + (400 * x**-0.34 if i % 2 else 0.0)
+        found.append(rise(x, mean * np.exp(scatter)))
+    assert sum(r is not None for r in found) / 400 < 0.01 + 3 * np.sqrt(0.01 * 0.99 / 400)
+
+
+def test_what_differs_beside_x_is_no_rise(chinchilla_runs):
+    runs = chinchilla_runs
+    for column in (runs.N, runs.D, runs.N * runs.D, N):
+        order = np.argsort(runs.D[: len(column)])  # as sorted tables are: by the other input
+        loss = LOSS if column is N else runs.loss
+        assert rise(column[order], loss[order]) is None
+
+
+def test_real_curves_that_fall_do_not_rise_and_double_descent_does(public_data):
+    pandas = pytest.importorskip("pandas")
+    vision = pandas.read_csv(public_data / "vision_curves.csv").groupby("curve")
+    assert [name for name, t in vision if rise(t.x, t.loss) is not None] == []
+    double = pandas.read_csv(public_data / "double_descent.csv").groupby("curve")
+    rising = [name for name, t in double if rise(t.x, t.loss) is not None]
+    flat = [name for name, _ in double if name not in rising and not name.startswith("nano")]
+    assert len(rising) == 12
+    assert flat == [  # whose rises are of less than 5%
+        "cifar10-mcnn-p10-sgd",
+        "dd-translation-samples-aug26-small",
+        "dd-translation-samples-aug27-size80",
+        "pct-cifar100-mcnn-p0-sgd-noaug-reps",
+    ]

@@ -10,14 +10,20 @@ from typing import Any
 from bayescale.errors import InputError, Problem
 from bayescale.laws.annealing import Annealing
 from bayescale.laws.base import ClosedFormOptimum, Law, Published, Rule, law_losses
+from bayescale.laws.bnsl import Bnsl1, Bnsl2
 from bayescale.laws.bounded import Bounded
 from bayescale.laws.chinchilla import Chinchilla
 from bayescale.laws.coupled import Coupled
 from bayescale.laws.data_quality import DataQuality, data_quality
+from bayescale.laws.double_saturation import DoubleSaturation
 from bayescale.laws.granular import Granular
 from bayescale.laws.joint_moe import JointMoE
 from bayescale.laws.kaplan_joint import KaplanJoint
+from bayescale.laws.kaplan_single import KaplanC, KaplanD, KaplanN
 from bayescale.laws.kaplan_steps import KaplanSteps
+from bayescale.laws.m1 import M1
+from bayescale.laws.m3 import M3
+from bayescale.laws.m4 import M4
 from bayescale.laws.multi_power import MultiPower
 from bayescale.laws.overtraining import Overtraining
 from bayescale.laws.parallel import Parallel
@@ -63,20 +69,38 @@ LAWS: dict[str, type[Law]] = {
         Quantized,
         Parallel,
         Vocabulary,
+        KaplanN,
+        KaplanD,
+        KaplanC,
+        M1,
+        M3,
+        M4,
+        Bnsl1,
+        Bnsl2,
+        DoubleSaturation,
     )
 }
 
 __all__ = [
     "LAWS",
+    "M1",
+    "M3",
+    "M4",
     "Annealing",
+    "Bnsl1",
+    "Bnsl2",
     "Bounded",
     "Chinchilla",
     "ClosedFormOptimum",
     "Coupled",
     "DataQuality",
+    "DoubleSaturation",
     "Granular",
     "JointMoE",
+    "KaplanC",
+    "KaplanD",
     "KaplanJoint",
+    "KaplanN",
     "KaplanSteps",
     "Law",
     "MultiPower",

@@ -8,6 +8,7 @@ import numpy as np
 
 from bayescale.errors import DesignError, InputError, Problem
 from bayescale.runs.catalogue import SYMBOL_TO_ROLE, meaning_of
+from bayescale.runs.monotone import rise
 from bayescale.runs.roles import nearest
 from bayescale.runs.sharing import sharing
 from bayescale.runs.table import Runs
@@ -18,6 +19,7 @@ CHECKS = {
     "few-points": "fewer distinct points than the law has parameters",
     "constant-loss": "every run has the same loss",
     **{f"constant-{s}": f"every run has the same {s}" for s in ("N", "D", "C", "U", "x")},
+    "not-monotone": "the loss rises with the one input in which the law falls",
     "collinear": "D is proportional to a power of N",
     "duplicate-rows": "rows that are the same in every input and in the loss",
     "several-rows-per-run": "several rows of one training run",
@@ -33,6 +35,7 @@ def check_design(
     law: str,
     allow: Collection[str] = (),
     effects: str | None = None,
+    falls_in: Sequence[str] | None = (),
 ) -> list[str]:
     """Refuse runs that cannot inform the law, unless the check is lifted by name.
 
@@ -50,6 +53,8 @@ def check_design(
         Names of checks to lift.
     effects
         The label whose rows share a shift of log loss; with ``run_id``, a run may have several rows.
+    falls_in
+        The inputs in which the law falls; None if in all of them.
 
     Returns
     -------
@@ -76,6 +81,7 @@ def check_design(
         *_few_points(runs, inputs, n_parameters, law),
         *_constant(runs, inputs, law),
         *_constant_loss(runs),
+        *_not_monotone(runs, inputs, law, inputs if falls_in is None else falls_in),
         *_collinear(runs, inputs),
     ]
     refused = [problem for problem in found if problem.check not in allow]
@@ -217,6 +223,30 @@ def _constant_loss(runs: Runs) -> list[Problem]:
             "nothing shows how it falls with scale, nor how it scatters",
             "check that this column holds the final loss of each run",
             "constant-loss",
+        )
+    ]
+
+
+def _not_monotone(
+    runs: Runs, inputs: Sequence[str], law: str, falls_in: Sequence[str]
+) -> list[Problem]:
+    """For a law of one variable alone: what else differs between runs would hide in a projection."""
+    if len(inputs) != 1 or not falls_in:
+        return []
+    symbol = inputs[0]
+    found = rise(runs[symbol], runs.loss)
+    if found is None:
+        return []
+    times = min(found.log_rise / max(found.scatter, np.finfo(float).tiny), 1000.0)
+    return [
+        Problem(
+            f"{runs.source}, column {runs.columns.get(runs.response, runs.response)!r}",
+            f"the {runs.response} rises by {np.expm1(found.log_rise):.0%} between {symbol} = "
+            f"{found.low_x:.3g} and {found.high_x:.3g}, {times:.0f} times the scatter of neighbours",
+            f"the law {law!r} falls in {symbol}, and would be wrong on both sides of the rise",
+            "fit a law that may rise (--law bnsl-1, --law bnsl-2), or the runs beyond the rise alone "
+            "(--where), or a law of all that differs between the runs",
+            "not-monotone",
         )
     ]
 

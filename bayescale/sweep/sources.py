@@ -84,9 +84,8 @@ class Checks:
             runs = runs_for(runs, law, self.x)
             effects = self.spec.effects
             label = None if effects is None else effects.label
-            lifted = check_design(
-                runs, law.inputs, len(law.parameters()), law.name, self.allow, label
-            )
+            wanted = law.inputs, len(law.parameters()), law.name
+            lifted = check_design(runs, *wanted, self.allow, label, law.falls_in)
             if data is None:
                 data = data_of(runs, law.inputs, self.spec.drift, effects, extremes=law.extremes)
         except InputError as error:
