@@ -7,9 +7,24 @@ from typing import Any
 
 from bayescale.errors import InputError, Problem
 from bayescale.laws.base import ClosedFormOptimum, Law, Published, Rule, law_losses
+from bayescale.laws.best_setting import BatchSize, LearningRate
 from bayescale.laws.chinchilla import Chinchilla
 from bayescale.laws.coupled import Coupled
+from bayescale.laws.distillation import Distillation, supervised_priors
+from bayescale.laws.domain_share import DomainShare
+from bayescale.laws.error_compute import ErrorCompute
+from bayescale.laws.error_exponential import ErrorExponential
+from bayescale.laws.error_samples import ErrorSamples
+from bayescale.laws.error_sigmoid import ErrorSigmoid
+from bayescale.laws.fine_tuning import FineTuning
+from bayescale.laws.mixture_additive import mixture_additive
+from bayescale.laws.mixture_exponential import mixture_exponential
+from bayescale.laws.mixture_joint import mixture_joint
+from bayescale.laws.pass_power import PassPower
 from bayescale.laws.power import Power
+from bayescale.laws.pre_learned import PreLearned
+from bayescale.laws.reward_sigmoid import RewardSigmoid
+from bayescale.laws.transfer import Transfer
 
 LAWS: dict[str, type[Law]] = {
     law.name: law
@@ -17,20 +32,53 @@ LAWS: dict[str, type[Law]] = {
         Chinchilla,
         Coupled,
         Power,
+        FineTuning,
+        PreLearned,
+        Transfer,
+        DomainShare,
+        *map(mixture_exponential, (2, 3, 4)),
+        *map(mixture_additive, (2, 3, 4)),
+        *map(mixture_joint, (2, 3, 4)),
+        Distillation,
+        ErrorExponential,
+        ErrorSigmoid,
+        ErrorCompute,
+        PassPower,
+        ErrorSamples,
+        RewardSigmoid,
+        LearningRate,
+        BatchSize,
     )
 }
 
 __all__ = [
     "LAWS",
+    "BatchSize",
     "Chinchilla",
     "ClosedFormOptimum",
     "Coupled",
+    "Distillation",
+    "DomainShare",
+    "ErrorCompute",
+    "ErrorExponential",
+    "ErrorSamples",
+    "ErrorSigmoid",
+    "FineTuning",
     "Law",
+    "LearningRate",
+    "PassPower",
     "Power",
+    "PreLearned",
     "Published",
+    "RewardSigmoid",
     "Rule",
+    "Transfer",
     "get_law",
     "law_losses",
+    "mixture_additive",
+    "mixture_exponential",
+    "mixture_joint",
+    "supervised_priors",
 ]
 
 
