@@ -17,7 +17,7 @@ FORMULAS: dict = {
     "error-exponential": lambda epsilon, k, gamma, L_pre: epsilon - k * np.exp(-gamma * L_pre),
     "error-sigmoid": error_sigmoid,
     "error-compute": error_compute,
-    "pass-power": lambda a, b, k: 1 - np.exp(a * k**b),
+    "pass-power": lambda a, b, k: -np.expm1(a * k**b),
     "error-samples": lambda e_inf, c, gamma, k: e_inf + c * k**-gamma,
     "reward-sigmoid": lambda R0, A, B, C_mid, C: R0 + (A - R0) / (1 + (C_mid / C) ** B),
     "learning-rate": lambda k, a, b, N, D: k * N**a * D**b,

@@ -86,24 +86,20 @@ class Distillation(Law):
             "loss",
         ),
         Coordinate("share_E", Beta(6, 5), r"E/\tilde L^*", "share of E in it"),
-        Coordinate(
-            "M_opt", LogNormal(20.0, 0.5), r"M^*", "tokens per parameter at that optimum"
-        ),
+        Coordinate("M_opt", LogNormal(20.0, 0.5), r"M^*", "tokens per parameter at that optimum"),
         Coordinate(
             "k_alpha",
-            LogNormal(0.184, 0.2, low=0.05, high=1.2),
+            LogNormal(0.184, 0.2),
             r"k\alpha",
             "effective exponent of N in the supervised law",
         ),
         Coordinate(
             "k_beta",
-            LogNormal(0.195, 0.2, low=0.05, high=1.2),
+            LogNormal(0.195, 0.2),
             r"k\beta",
             "effective exponent of D in the supervised law",
         ),
-        Coordinate(
-            "k", LogNormal(0.452, 0.2, low=0.15, high=1.5), "k", "outer exponent of that law"
-        ),
+        Coordinate("k", LogNormal(0.452, 0.2), "k", "outer exponent of that law"),
         Coordinate(
             "excess",
             LogNormal(0.05, 1.0, relative_to="low_loss"),
@@ -114,29 +110,25 @@ class Distillation(Law):
         Coordinate("share_D", Beta(1, 2), r"s_D", "share of D in the inner sum at the centre"),
         Coordinate(
             "rate_N",
-            LogNormal(0.245, 0.4, low=0.02, high=1.5),
+            LogNormal(0.245, 0.4),
             r"\gamma'\alpha'",
             "effective exponent of N",
         ),
         Coordinate(
             "rate_D",
-            LogNormal(0.487, 0.4, low=0.02, high=2.0),
+            LogNormal(0.487, 0.4),
             r"\gamma'\beta'",
             "effective exponent of D",
         ),
-        Coordinate(
-            "gamma_d", LogNormal(0.764, 0.3, low=0.15, high=2.0), r"\gamma'", "outer exponent"
-        ),
-        Coordinate(
-            "c_0", LogNormal(2.55, 0.5, low=0.1, high=10.0), "c_0", "exponent of the teacher's loss"
-        ),
+        Coordinate("gamma_d", LogNormal(0.764, 0.3), r"\gamma'", "outer exponent"),
+        Coordinate("c_0", LogNormal(2.55, 0.5), "c_0", "exponent of the teacher's loss"),
         Coordinate(
             "turn",
-            LogNormal(0.93, 0.15, low=0.4, high=2.0),
+            LogNormal(0.93, 0.15),
             r"\rho",
             "ratio of teacher to supervised student at which the factor is 1/e",
         ),
-        Coordinate("f_1", LogNormal(0.09, 0.4, low=0.02, high=0.5), "f_1", "width of the turn"),
+        Coordinate("f_1", LogNormal(0.09, 0.4), "f_1", "width of the turn"),
         Coordinate(
             "c_1", LogNormal(522.6, 0.3), "c_1", "limit of the fall with a teacher that is worse"
         ),
@@ -238,4 +230,6 @@ def supervised_priors(law: Law, N: ArrayLike, D: ArrayLike) -> dict[str, Prior]:
         name: LogNormal(float(np.median(values)), float(np.log(values).std()))
         for name, values in found.items()
     }
-    return priors | {"share_E": Beta(float(share.mean() * spread), float((1 - share.mean()) * spread))}
+    return priors | {
+        "share_E": Beta(float(share.mean() * spread), float((1 - share.mean()) * spread))
+    }

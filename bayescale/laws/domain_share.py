@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import jax.numpy as jnp
-
+from bayescale.laws import sum_of_powers
 from bayescale.laws.base import Inputs, Law, power
 from bayescale.laws.shares import share_power
 from bayescale.parameters import Coordinate, Values, parameter
@@ -60,30 +59,24 @@ class DomainShare(Law):
     epsilon: Values = parameter(r"\varepsilon", "share added, so that the loss is finite at 0")
 
     coordinates: ClassVar = (
+        sum_of_powers.LOSS_AT_OPTIMUM,
         Coordinate(
-            "L_ref",
-            LogNormal(1.0, 0.3, relative_to="low_loss"),
-            r"L_0",
-            "loss at the centre of the runs",
-            "loss",
+            "share_E", sum_of_powers.SHARE_OF_E.prior, "E_r/L^*", "share of it that N and D leave"
         ),
-        Coordinate("share_E", Beta(3, 2), r"E/L_0", "share of that loss that is irreducible"),
-        Coordinate("share_r", Beta(1, 2), r"s_r", "share of the term in r in the rest"),
-        Coordinate("share_N", Beta(1, 1), r"s_N", "share of N in what N and D lose"),
+        Coordinate("share_r", Beta(1, 3), "s_r", "share of the term in r in what N and D leave"),
+        sum_of_powers.TOKENS_PER_PARAMETER,
         Coordinate("alpha", LogNormal(0.30, 0.40, low=0.05, high=1.2), r"\alpha", "exponent of N"),
         Coordinate("beta", LogNormal(0.36, 0.50, low=0.05, high=1.2), r"\beta", "exponent of D"),
         Coordinate(
-            "gamma", LogNormal(0.3, 0.8, low=0.01, high=3.0), r"\gamma", "exponent of the share"
+            "rate_r",
+            LogNormal(0.25, 0.8),
+            r"\gamma r / (r + \varepsilon)",
+            "exponent of the share that the last term shows at the mean share",
         ),
-        Coordinate(
-            "eta",
-            LogNormal(0.5, 0.7, low=0.02, high=4.0),
-            r"\eta",
-            "exponent of the share in the term in D",
-        ),
+        Coordinate("eta", LogNormal(0.5, 0.7), r"\eta", "exponent of the share in the term in D"),
         Coordinate(
             "epsilon",
-            LogNormal(0.1, 1.0, low=1e-3, high=1.0),
+            LogNormal(0.1, 1.0),
             r"\varepsilon",
             "share added, so that the loss is finite at 0",
         ),
@@ -97,30 +90,35 @@ class DomainShare(Law):
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
-        """Return the law with this loss and these shares of it at the centre."""
-        c, r = coordinates, reference
-        names = ("alpha", "beta", "gamma", "eta", "epsilon")
-        reducible = c["L_ref"] * (1 - c["share_E"])
-        both = reducible * (1 - c["share_r"])
-        per_D = jnp.exp(c["beta"] * jnp.log(r["D"]) - c["eta"] * jnp.log(r["r"]))
+        """Return the law with these coordinates at the optimum of the reference budget, at the mean r."""
+        c, r = coordinates, reference["r"]
+        floor = c["L_opt"] * c["share_E"]
+        reducible = c["L_opt"] * (1 - c["share_E"])
+        scales = sum_of_powers.coefficients(reducible, c["alpha"], c["beta"], c["M_opt"], reference)
+        gamma = c["rate_r"] * (1 + c["epsilon"] / r)
         return cls(
-            E=c["L_ref"] * c["share_E"],
-            A=both * c["share_N"] * power(r["N"], c["alpha"]),
-            B=both * (1 - c["share_N"]) * per_D,
-            C=reducible * c["share_r"] * power(r["r"] + c["epsilon"], c["gamma"]),
-            **{name: c[name] for name in names},
+            E=floor * (1 - c["share_r"]),
+            A=scales["A"],
+            B=scales["B"] * power(r, -c["eta"]),
+            C=floor * c["share_r"] * power(r + c["epsilon"], gamma),
+            gamma=gamma,
+            **{name: c[name] for name in ("alpha", "beta", "eta", "epsilon")},
         )
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
-        """Return the loss and the shares of it at the centre, the exponents and epsilon."""
-        r, loss = reference, self.loss(reference)
-        term_N = self.A * power(r["N"], -self.alpha)
-        term_D = self.B * power(r["r"], self.eta) * power(r["D"], -self.beta)
-        term_r = self.C * power(r["r"] + self.epsilon, -self.gamma)
+        """Return the coordinates of this law: the inverse of `from_coordinates`."""
+        r = reference["r"]
+        at_r = self.B * power(r, self.eta)
+        decision = sum_of_powers.decision_coordinates(
+            self.A, at_r, self.alpha, self.beta, reference
+        )
+        term_r = self.C * power(r + self.epsilon, -self.gamma)
+        floor = self.E + term_r
         return {
-            "L_ref": loss,
-            "share_E": self.E / loss,
-            "share_r": term_r / (term_N + term_D + term_r),
-            "share_N": term_N / (term_N + term_D),
-            **{n: getattr(self, n) for n in ("alpha", "beta", "gamma", "eta", "epsilon")},
+            "L_opt": floor + decision["total"],
+            "share_E": floor / (floor + decision["total"]),
+            "share_r": term_r / floor,
+            "M_opt": decision["M_opt"],
+            "rate_r": self.gamma / (1 + self.epsilon / r),
+            **{name: getattr(self, name) for name in ("alpha", "beta", "eta", "epsilon")},
         }

@@ -54,15 +54,18 @@ class ErrorExponential(Law):
     gamma: Values = parameter(r"\gamma", "rate of the fall with the loss")
 
     coordinates: ClassVar = (
-        Coordinate("epsilon", Beta(5, 1.5), r"\epsilon", "error of a model that learned nothing"),
-        Coordinate(
-            "gap_high", Beta(1, 2), r"g_h", "share of it that is gone at the highest loss of the runs"
-        ),
+        Coordinate("error_high", Beta(4, 2), "e_h", "error at the highest loss of the runs"),
         Coordinate(
             "share_low",
             Beta(2, 1),
-            r"s_l",
-            "error at the lowest loss, as a share of that at the highest",
+            "e_l/e_h",
+            "error at the lowest loss of the runs, as a share of that at the highest",
+        ),
+        Coordinate(
+            "share_rest",
+            Beta(1, 1),
+            r"s_\epsilon",
+            "share of what is missing to 1 that higher losses would add",
         ),
     )
 
@@ -75,20 +78,20 @@ class ErrorExponential(Law):
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
-        """Return the law with these errors at the highest and the lowest loss of the runs."""
+        """Return the law with these errors at both ends of the runs, and this epsilon above them."""
         c = coordinates
         low, high = reference["lowest_L_pre"], reference["highest_L_pre"]
-        gap_low = 1 - c["share_low"] * (1 - c["gap_high"])
-        gamma = jnp.log(gap_low / c["gap_high"]) / (high - low)
-        scale = c["epsilon"] * c["gap_high"] * jnp.exp(gamma * high)
-        return cls(epsilon=c["epsilon"], k=scale, gamma=gamma)
+        rest = (1 - c["error_high"]) * c["share_rest"]
+        gained = c["error_high"] * (1 - c["share_low"])
+        gamma = jnp.log1p(gained / rest) / (high - low)
+        return cls(epsilon=c["error_high"] + rest, k=rest * jnp.exp(gamma * high), gamma=gamma)
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
-        """Return epsilon, and the errors at both ends of the runs as shares."""
-        falls = [self._fall(reference[f"{end}_L_pre"]) for end in ("lowest", "highest")]
-        low, high = (self.epsilon - fall for fall in falls)
+        """Return the errors at both ends of the runs, and epsilon above the higher."""
+        low, rest = (self._fall(reference[f"{end}_L_pre"]) for end in ("lowest", "highest"))
+        error = self.epsilon - rest
         return {
-            "epsilon": self.epsilon,
-            "gap_high": falls[1] / self.epsilon,
-            "share_low": low / high,
+            "error_high": error,
+            "share_low": (self.epsilon - low) / error,
+            "share_rest": rest / (1 - error),
         }

@@ -133,7 +133,7 @@ def floor_priors(domains: int) -> tuple[Coordinate, ...]:
         *(
             Coordinate(
                 f"g_{i}",
-                LogNormal(0.5, 0.7, low=0.02, high=4.0),
+                LogNormal(0.5, 0.7),
                 rf"\gamma_{{{i}}}",
                 f"exponent of the share of domain {i}",
             )

@@ -55,14 +55,16 @@ class PreLearned(Law):
         ),
         Coordinate("share_E", Beta(1, 1), r"E/L_0", "share of that loss that is irreducible"),
         Coordinate(
-            "D_0",
-            LogNormal(1.0, 2.0, relative_to="D_f"),
-            r"D_l^{1/\beta}",
-            "fine-tuning data that what was learned before is worth",
-            "tokens",
+            "share_learned",
+            Beta(1, 1.5),
+            r"s_l",
+            "share of what was learned before in all data, at the centre",
         ),
         Coordinate(
-            "beta", LogNormal(0.4, 0.7, low=0.02, high=3.0), r"\beta", "exponent of the data"
+            "rate",
+            LogNormal(0.25, 0.7),
+            r"\beta (1 - s_l)",
+            "exponent of the data that fine-tuning shows at the centre",
         ),
     )
 
@@ -72,18 +74,24 @@ class PreLearned(Law):
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
-        """Return the law with this loss at the centre, share of E, worth of what was learned, exponent."""
+        """Return the law with this loss at the centre, share of E, share of what was learned, exponent."""
         c = coordinates
-        learned = power(c["D_0"], c["beta"])
-        scale = c["L_ref"] * (1 - c["share_E"]) * (learned + power(reference["D_f"], c["beta"]))
-        return cls(E=c["L_ref"] * c["share_E"], B=scale, D_l=learned, beta=c["beta"])
+        beta = c["rate"] / (1 - c["share_learned"])
+        new = power(reference["D_f"], beta)
+        data = new / (1 - c["share_learned"])
+        return cls(
+            E=c["L_ref"] * c["share_E"],
+            B=c["L_ref"] * (1 - c["share_E"]) * data,
+            D_l=data * c["share_learned"],
+            beta=beta,
+        )
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
-        """Return the loss at the centre, the share of E in it, the pre-learned data and the exponent."""
-        loss = self.loss(reference)
+        """Return the loss, the share of E, that of what was learned and the exponent at the centre."""
+        loss, new = self.loss(reference), power(reference["D_f"], self.beta)
         return {
             "L_ref": loss,
             "share_E": self.E / loss,
-            "D_0": power(self.D_l, 1 / self.beta),
-            "beta": self.beta,
+            "share_learned": self.D_l / (self.D_l + new),
+            "rate": self.beta * new / (self.D_l + new),
         }

@@ -57,7 +57,10 @@ class RewardSigmoid(Law):
         Coordinate("R_ref", Beta(1.5, 1.5), "R_c", "reward at the geometric centre of compute"),
         Coordinate("share_0", Beta(1, 1), "R_0/R_c", "reward without training, as a share of it"),
         Coordinate(
-            "share_rest", Beta(1, 1.5), "s_A", "share of what is missing to 1 that more compute gains"
+            "share_rest",
+            Beta(1, 1.5),
+            "s_A",
+            "share of what is missing to 1 that more compute gains",
         ),
         Coordinate("B", LogNormal(1.0, 0.5), "B", "steepness in log compute"),
     )

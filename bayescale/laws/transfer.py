@@ -45,7 +45,8 @@ class Transfer(Law):
     name: ClassVar = "transfer"
     title: ClassVar = "law of effective data transferred"
     equation: ClassVar = (
-        r"L = E + A N^{-\alpha_N} + B (D_f + \mathrm{pretrained}\; k D_f^\alpha N^\beta)^{-\alpha_D}"
+        r"L = E + A N^{-\alpha_N} + B (D_f + p D_T)^{-\alpha_D}, "
+        r"D_T = k D_f^\alpha N^\beta, p = \mathrm{pretrained}"
     )
     source: ClassVar = "Hernandez et al. 2021, arXiv:2102.01293"
     inputs: ClassVar = ("N", "D_f", "pretrained")
@@ -53,8 +54,8 @@ class Transfer(Law):
     E: Values = parameter("E", "irreducible loss", "loss")
     A: Values = parameter("A", "scale of the term in N", "loss")
     B: Values = parameter("B", "scale of the term in data", "loss")
-    alpha_N: Values = parameter(r"\alpha_N", "exponent of N, from scratch")
-    alpha_D: Values = parameter(r"\alpha_D", "exponent of data, from scratch")
+    alpha_N: Values = parameter(r"\alpha_N", "exponent of N, from scratch")  # noqa: N815
+    alpha_D: Values = parameter(r"\alpha_D", "exponent of data, from scratch")  # noqa: N815
     k: Values = parameter("k", "scale of the data transferred")
     alpha: Values = parameter(r"\alpha", "exponent of fine-tuning data in the data transferred")
     beta: Values = parameter(r"\beta", "exponent of N in the data transferred")
