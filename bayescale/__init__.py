@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bayescale.calibration import Calibration, calibrate
     from bayescale.comparison import Comparison, compare
     from bayescale.diagnostics import Diagnostics, Verdict
+    from bayescale.downstream import ErrorPrediction, predict_error
+    from bayescale.emergence import MetricComparison, compare_metrics, thresholded
     from bayescale.errors import BayescaleError, DesignError, FailedFitError, InputError
     from bayescale.estimation import PointEstimate, point_estimate
     from bayescale.fitting import fit
@@ -44,12 +46,14 @@ _HOMES = {
     "Comparison": "comparison",
     "DesignError": "errors",
     "Diagnostics": "diagnostics",
+    "ErrorPrediction": "downstream",
     "FailedFitError": "errors",
     "Identifiability": "identifiability",
     "Influence": "leaving_out",
     "InputError": "errors",
     "Interval": "intervals",
     "ManyFits": "sweep.many",
+    "MetricComparison": "emergence",
     "Mixture": "mixture",
     "Outliers": "outlying",
     "PointEstimate": "estimation",
@@ -64,6 +68,7 @@ _HOMES = {
     "bootstrap": "resampling",
     "calibrate": "calibration",
     "compare": "comparison",
+    "compare_metrics": "emergence",
     "fit": "fitting",
     "fit_many": "sweep.many",
     "fit_pooled": "pooling",
@@ -74,7 +79,9 @@ _HOMES = {
     "outliers": "outlying",
     "point_estimate": "estimation",
     "predict": "prediction",
+    "predict_error": "downstream",
     "simulate": "simulation",
+    "thresholded": "emergence",
     "widen": "widening",
 }
 _MODULES = ("datasets", "drift", "laws", "plots", "priors", "units")
@@ -88,12 +95,14 @@ __all__ = [
     "Comparison",
     "DesignError",
     "Diagnostics",
+    "ErrorPrediction",
     "FailedFitError",
     "Identifiability",
     "Influence",
     "InputError",
     "Interval",
     "ManyFits",
+    "MetricComparison",
     "Mixture",
     "Outliers",
     "PointEstimate",
@@ -108,6 +117,7 @@ __all__ = [
     "bootstrap",
     "calibrate",
     "compare",
+    "compare_metrics",
     "datasets",
     "drift",
     "fit",
@@ -122,8 +132,10 @@ __all__ = [
     "plots",
     "point_estimate",
     "predict",
+    "predict_error",
     "priors",
     "simulate",
+    "thresholded",
     "units",
     "widen",
 ]

@@ -12,6 +12,7 @@ from bayescale.contraction import Contraction
 from bayescale.convergence import statistics
 from bayescale.model import ModelSpec
 from bayescale.runs import Runs
+from bayescale.runs.catalogue import domain_of
 from bayescale.uninformed import Uninformed
 
 Severity = Literal["note", "warn", "failed"]
@@ -434,6 +435,8 @@ def design_verdicts(spec: ModelSpec, runs: Runs) -> list[Verdict]:
     """Return what the design of the runs says about a fit, before any sampling."""
     verdicts = []
     for symbol in spec.law.inputs:
+        if domain_of(symbol).high < np.inf:  # shares have no decades
+            continue
         values = runs[symbol]
         scales, decades = len(set(values.tolist())), float(np.log10(values.max() / values.min()))
         if scales < 4 or decades < 1:

@@ -43,7 +43,7 @@ ORDER = [
     ("pooling",),
     ("estimation",),
     ("prediction",),
-    ("allocation", "outlying"),
+    ("allocation", "outlying", "downstream", "emergence"),
     ("identifiability",),
     ("simulation",),
     ("sweep",),

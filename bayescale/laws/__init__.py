@@ -26,30 +26,28 @@ from bayescale.laws.pre_learned import PreLearned
 from bayescale.laws.reward_sigmoid import RewardSigmoid
 from bayescale.laws.transfer import Transfer
 
-LAWS: dict[str, type[Law]] = {
-    law.name: law
-    for law in (
-        Chinchilla,
-        Coupled,
-        Power,
-        FineTuning,
-        PreLearned,
-        Transfer,
-        DomainShare,
-        *map(mixture_exponential, (2, 3, 4)),
-        *map(mixture_additive, (2, 3, 4)),
-        *map(mixture_joint, (2, 3, 4)),
-        Distillation,
-        ErrorExponential,
-        ErrorSigmoid,
-        ErrorCompute,
-        PassPower,
-        ErrorSamples,
-        RewardSigmoid,
-        LearningRate,
-        BatchSize,
-    )
-}
+_ALL: tuple[type[Law], ...] = (
+    Chinchilla,
+    Coupled,
+    Power,
+    FineTuning,
+    PreLearned,
+    Transfer,
+    DomainShare,
+    *map(mixture_exponential, (2, 3, 4)),
+    *map(mixture_additive, (2, 3, 4)),
+    *map(mixture_joint, (2, 3, 4)),
+    Distillation,
+    ErrorExponential,
+    ErrorSigmoid,
+    ErrorCompute,
+    PassPower,
+    ErrorSamples,
+    RewardSigmoid,
+    LearningRate,
+    BatchSize,
+)
+LAWS: dict[str, type[Law]] = {law.name: law for law in _ALL}
 
 __all__ = [
     "LAWS",

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bayescale.laws import sum_of_powers
 from bayescale.laws.base import Inputs, Law, Published, power
 from bayescale.laws.coupled import Coupled
 from bayescale.parameters import Coordinate, Values, parameter

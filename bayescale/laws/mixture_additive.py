@@ -60,8 +60,8 @@ class MixtureAdditive(Law):
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return the coordinates of this law: the inverse of `from_coordinates`."""
-        names = ("A", "B", "alpha", "beta")
-        decision = sum_of_powers.decision_coordinates(*map(self._of, names), reference)
+        A, B, alpha, beta = map(self._of, ("A", "B", "alpha", "beta"))
+        decision = sum_of_powers.decision_coordinates(A, B, alpha, beta, reference)
         return {
             **floor_coordinates(self, decision["total"], reference),
             "M_opt": decision["M_opt"],

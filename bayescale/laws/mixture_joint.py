@@ -81,9 +81,9 @@ class MixtureJoint(Law):
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return the coordinates of this law: the inverse of `from_coordinates`."""
-        scales = [self.scale(term, reference) for term in "AB"]
-        exponents = (self._of("alpha"), self._of("beta"))
-        decision = sum_of_powers.decision_coordinates(*scales, *exponents, reference)
+        A, B = (self.scale(term, reference) for term in "AB")
+        alpha, beta = self._of("alpha"), self._of("beta")
+        decision = sum_of_powers.decision_coordinates(A, B, alpha, beta, reference)
         found = floor_coordinates(self, decision["total"], reference)
         for term in "AB":
             outer = self._of(f"g{term}")
@@ -93,8 +93,8 @@ class MixtureJoint(Law):
             found |= {f"move{term}_{i}": move for i, move in enumerate(moves, start=1)}
         return found | {
             "M_opt": decision["M_opt"],
-            "alpha": self._of("alpha"),
-            "beta": self._of("beta"),
+            "alpha": alpha,
+            "beta": beta,
         }
 
 

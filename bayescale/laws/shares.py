@@ -45,7 +45,9 @@ def share_power(share: Any, exponent: Any) -> Any:
     return jnp.exp(exponent * jnp.log(jnp.maximum(share, SMALLEST)))
 
 
-def contrasts(name: str, symbol: str, meaning: str, domains: int, sd: float) -> tuple:
+def contrasts(
+    name: str, symbol: str, meaning: str, domains: int, sd: float
+) -> tuple[Coordinate, ...]:
     """Return coordinates that say how something differs between domains: each from the later ones.
 
     One fewer than domains. The priors are such that no domain is set apart: those of independent normal
@@ -110,7 +112,8 @@ def of_domains(base: type[Law], domains: int, fields: Fields, **declared: Any) -
         **fields,
         **declared,
     }
-    return type(base)(f"{base.__name__}{domains}", (base,), body)
+    kind: Any = type(base)
+    return kind(f"{base.__name__}{domains}", (base,), body)
 
 
 def domains_of(name: str, form: str) -> int:
