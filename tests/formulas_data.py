@@ -8,6 +8,11 @@ def transfer(E, A, B, alpha_N, alpha_D, k, alpha, beta, N, D_f, pretrained):
     return E + A / N**alpha_N + B / (D_f + pretrained * transferred) ** alpha_D
 
 
+def pre_learned(E, K, D_0, beta, D_f):
+    with np.errstate(over="ignore"):
+        return E + K / (1 + (D_f / D_0) ** beta)
+
+
 def domain_share(E, A, B, C, alpha, beta, gamma, eta, epsilon, N, D, r):
     return E + A / N**alpha + B * r**eta / D**beta + C / (r + epsilon) ** gamma
 
@@ -53,7 +58,7 @@ def distillation(E, A, B, alpha, beta, k, N, D, L_T, **values):
 
 FORMULAS: dict = {
     "fine-tuning": lambda E, A, alpha, beta, N, D_f: E + A / (N**alpha * D_f**beta),
-    "pre-learned": lambda E, B, D_l, beta, D_f: E + B / (D_l + D_f**beta),
+    "pre-learned": pre_learned,
     "transfer": transfer,
     "domain-share": domain_share,
     **{f"mixture-exponential-{k}": mixture_exponential for k in (2, 3, 4)},

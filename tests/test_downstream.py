@@ -101,7 +101,7 @@ def test_errors_of_larger_models_from_small_ones(public_data):
 def test_thresholded_is_the_product_of_independent_tokens():
     generator = np.random.default_rng(0)
     wrong = (generator.random((200_000, 7)) < 0.13).any(axis=1).mean()
-    error = float(thresholded(0.13, 7))
+    error = thresholded([0.13], 7).item()
     assert abs(wrong - error) < 4 * np.sqrt(error * (1 - error) / 200_000)
     np.testing.assert_allclose(thresholded([0.0, 0.3, 1.0], 1), [0.0, 0.3, 1.0])
     with pytest.raises(InputError, match="not between 0 and 1"):

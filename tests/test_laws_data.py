@@ -84,9 +84,13 @@ def test_all_of_the_domain_without_its_term_is_chinchilla():
     assert np.isfinite(jax.tree.leaves(gradient)).all()
 
 
-def test_without_anything_learned_before_it_is_a_power_law():
-    law = PreLearned(E=1.0, B=500.0, D_l=0.0, beta=0.5)
-    np.testing.assert_allclose(law.loss({"D_f": POINTS["D"]}), 1 + 500 / POINTS["D"] ** 0.5)
+def test_what_was_learned_before_counts_as_data():
+    B, D_l, beta = 500.0, 3e4, 0.5
+    law = PreLearned(E=1.0, K=B / D_l, D_0=D_l ** (1 / beta), beta=beta)
+    papers = 1 + B / (D_l + POINTS["D"] ** beta)
+    np.testing.assert_allclose(law.loss({"D_f": POINTS["D"]}), papers, rtol=1e-13)
+    nothing = PreLearned(E=1.0, K=1e6 * B, D_0=1e-12, beta=beta)
+    np.testing.assert_allclose(nothing.loss({"D_f": POINTS["D"]}), 1 + B / POINTS["D"] ** beta)
 
 
 @pytest.mark.parametrize("k", [2, 3, 4])
@@ -128,13 +132,13 @@ def test_a_share_of_0_is_finite_with_its_derivatives():
 @pytest.mark.parametrize("k", [2, 3, 5])
 def test_contrasts_set_no_domain_apart(k):
     coordinates = shares.contrasts("t", "t", "effect", k, sd=2.0)
-    rows = [shares.from_contrasts(row) for row in np.eye(k - 1)]
+    rows = [shares.from_contrasts(list(row)) for row in np.eye(k - 1)]
     matrix = np.array(rows).T  # from contrasts to values
     sds = np.array([c.prior.sd for c in coordinates])
     covariance = matrix @ np.diag(sds**2) @ matrix.T
     np.testing.assert_allclose(covariance, 4.0 * (np.eye(k) - 1 / k), atol=1e-12)
     values = np.random.default_rng(0).standard_normal(k)
-    back = shares.from_contrasts(shares.to_contrasts(values))
+    back = shares.from_contrasts(shares.to_contrasts(list(values)))
     np.testing.assert_allclose(back, values - values.mean(), atol=1e-12)
 
 
@@ -162,7 +166,7 @@ def test_shares_that_do_not_sum_to_1_are_refused():
     message = str(caught.value)
     assert "runs, row 1: h_1 = 0.3, h_2 = 0.6" in message
     assert "the shares h_1 to h_2 must sum to 1 (within 0.001)" in message
-    assert "divide each by their sum" in message
+    assert "Divide each by their sum" in message
 
 
 def test_a_student_is_between_its_teacher_and_what_it_would_be_by_itself():

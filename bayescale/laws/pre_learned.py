@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bayescale.laws.base import Inputs, Law, power
+import jax
+import jax.numpy as jnp
+
+from bayescale.laws.base import Inputs, Law
 from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import Beta, LogNormal, Reference
 
@@ -13,14 +16,17 @@ from bayescale.priors import Beta, LogNormal, Reference
 class PreLearned(Law):
     r"""The rectified law of fine-tuning.
 
-    .. math:: L(D_f) = E + \frac{B}{D_l + D_f^\beta}
+    .. math:: L(D_f) = E + \frac{B}{D_l + D_f^\beta} = E + \frac{K}{1 + (D_f / D_0)^\beta}, \qquad
+              K = \frac{B}{D_l}, \quad D_0 = D_l^{1/\beta}
 
-    D_f is the number of tokens (or examples) of fine-tuning, E the loss that no amount removes, B and
-    beta the scale and exponent of the rest, D_l what the model had learned of the task before, in units
-    of D_f^beta. All are above 0. The loss is flat while D_f^beta is below D_l, then falls as a power
-    law; from the flat part alone, or the falling one alone, D_l is not identified.
+    D_f is the number of tokens (or examples) of fine-tuning, E the loss that no amount removes, beta the
+    exponent of the rest. The paper's B and D_l, what the model had learned of the task before in units
+    of D_f^beta, are given by numbers in units of their own: K is the reducible loss of the model before
+    fine-tuning, D_0 the fine-tuning data that what it had learned is worth. All are above 0. The loss is
+    flat while D_f is below D_0, then falls as a power law; from the flat part alone, or the falling one
+    alone, D_0 is not identified.
 
-    One model and task a fit; that of a family of models is several fits (``--group``).
+    One model and task a fit; a family of models is as many fits.
 
     References
     ----------
@@ -29,20 +35,20 @@ class PreLearned(Law):
 
     Examples
     --------
-    >>> law = PreLearned(E=1.0, B=500.0, D_l=400.0, beta=0.5)
+    >>> law = PreLearned(E=1.0, K=1.25, D_0=1.6e5, beta=0.5)
     >>> [round(float(law.loss({"D_f": d})), 2) for d in (1.0, 1e4, 1e6)]
     [2.25, 2.0, 1.36]
     """
 
     name: ClassVar = "pre-learned"
     title: ClassVar = "rectified law of fine-tuning"
-    equation: ClassVar = r"L = E + \frac{B}{D_l + D_f^{\beta}}"
+    equation: ClassVar = r"L = E + \frac{K}{1 + (D_f / D_0)^{\beta}}"
     source: ClassVar = "Lin et al. 2024, arXiv:2402.02314"
     inputs: ClassVar = ("D_f",)
 
     E: Values = parameter("E", "loss that no amount of fine-tuning removes", "loss")
-    B: Values = parameter("B", "scale of the rest", "loss")
-    D_l: Values = parameter("D_l", "pre-learned data, in units of D_f^beta")
+    K: Values = parameter("K", "reducible loss before fine-tuning", "loss")
+    D_0: Values = parameter("D_0", "data that what was learned before is worth", "tokens")
     beta: Values = parameter(r"\beta", "exponent of the fine-tuning data")
 
     coordinates: ClassVar = (
@@ -56,13 +62,13 @@ class PreLearned(Law):
         Coordinate("share_E", Beta(1, 1), r"E/L_0", "share of that loss that is irreducible"),
         Coordinate(
             "share_learned",
-            Beta(1, 1.5),
+            Beta(1.2, 1.5),
             r"s_l",
             "share of what was learned before in all data, at the centre",
         ),
         Coordinate(
             "rate",
-            LogNormal(0.25, 0.7),
+            LogNormal(0.25, 0.7, low=0.005, high=2.0),
             r"\beta (1 - s_l)",
             "exponent of the data that fine-tuning shows at the centre",
         ),
@@ -70,28 +76,32 @@ class PreLearned(Law):
 
     def loss(self, x: Inputs) -> Values:
         """Return the loss at ``x["D_f"]``."""
-        return self.E + self.B / (self.D_l + power(x["D_f"], self.beta))
+        return self.E + self.K * self._learned(x)
+
+    def _learned(self, x: Inputs) -> Any:
+        """The share of what was learned before in all that was: 1 / (1 + (D_f / D_0)^beta)."""
+        return jax.nn.sigmoid(self.beta * (jnp.log(self.D_0) - jnp.log(x["D_f"])))
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
         """Return the law with this loss at the centre, share of E, share of what was learned, exponent."""
-        c = coordinates
-        beta = c["rate"] / (1 - c["share_learned"])
-        new = power(reference["D_f"], beta)
-        data = new / (1 - c["share_learned"])
+        c, share = coordinates, coordinates["share_learned"]
+        beta = c["rate"] / (1 - share)
+        log_ratio = (jnp.log(share) - jnp.log1p(-share)) / beta
         return cls(
             E=c["L_ref"] * c["share_E"],
-            B=c["L_ref"] * (1 - c["share_E"]) * data,
-            D_l=data * c["share_learned"],
+            K=c["L_ref"] * (1 - c["share_E"]) / share,
+            D_0=jnp.exp(jnp.log(reference["D_f"]) + log_ratio),
             beta=beta,
         )
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return the loss, the share of E, that of what was learned and the exponent at the centre."""
-        loss, new = self.loss(reference), power(reference["D_f"], self.beta)
+        loss = self.loss(reference)
+        learned = self._learned(reference)
         return {
             "L_ref": loss,
             "share_E": self.E / loss,
-            "share_learned": self.D_l / (self.D_l + new),
-            "rate": self.beta * new / (self.D_l + new),
+            "share_learned": learned,
+            "rate": self.beta * (1 - learned),
         }
