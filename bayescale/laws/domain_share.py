@@ -36,7 +36,7 @@ class DomainShare(Law):
     ...     E=1.0, A=300.0, B=500.0, C=0.2, alpha=0.34, beta=0.3, gamma=0.5, eta=0.3, epsilon=0.05
     ... )
     >>> [round(float(law.loss({"N": 1e9, "D": 1e10, "r": r})), 3) for r in (0.1, 0.5)]
-    [2.03, 1.936]
+    [2.028, 1.937]
     """
 
     name: ClassVar = "domain-share"

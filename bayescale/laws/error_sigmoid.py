@@ -34,7 +34,7 @@ class ErrorSigmoid(Law):
     --------
     >>> law = ErrorSigmoid(a=0.9, k=-5.0, L0=1.0)
     >>> [round(float(law.loss({"L_pre": L, "chance": 0.25})), 3) for L in (0.5, 1.0, 2.0)]
-    [0.126, 0.412, 0.745]
+    [0.126, 0.413, 0.745]
     """
 
     name: ClassVar = "error-sigmoid"

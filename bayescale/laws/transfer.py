@@ -39,7 +39,7 @@ class Transfer(Law):
     ...     E=1.0, A=50.0, B=300.0, alpha_N=0.25, alpha_D=0.3, k=1e4, alpha=0.2, beta=0.4
     ... )
     >>> [round(float(law.loss({"N": 1e8, "D_f": 1e7, "pretrained": p})), 2) for p in (0, 1)]
-    [3.88, 2.04]
+    [3.88, 2.28]
     """
 
     name: ClassVar = "transfer"
