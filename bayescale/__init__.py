@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bayescale.fitting import fit
     from bayescale.identifiability import Identifiability, identify
     from bayescale.intervals import Interval
+    from bayescale.law_checks import check_law
     from bayescale.leaving_out import Influence, influence
     from bayescale.mixture import Mixture
     from bayescale.outlying import Outliers, outliers
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bayescale.pooling import fit_pooled
     from bayescale.posterior import Posterior
     from bayescale.prediction import Prediction, predict
+    from bayescale.publications import PublishedFit, published
     from bayescale.resampling import Bootstrap, bootstrap
     from bayescale.runs import Runs
     from bayescale.simulation import Simulation, simulate
@@ -60,6 +62,7 @@ _HOMES = {
     "PooledFit": "pooled",
     "Posterior": "posterior",
     "Prediction": "prediction",
+    "PublishedFit": "publications",
     "Runs": "runs",
     "Simulation": "simulation",
     "Verdict": "diagnostics",
@@ -67,6 +70,7 @@ _HOMES = {
     "backtest": "backtesting",
     "bootstrap": "resampling",
     "calibrate": "calibration",
+    "check_law": "law_checks",
     "compare": "comparison",
     "compare_metrics": "emergence",
     "fit": "fitting",
@@ -80,6 +84,7 @@ _HOMES = {
     "point_estimate": "estimation",
     "predict": "prediction",
     "predict_error": "downstream",
+    "published": "publications",
     "simulate": "simulation",
     "thresholded": "emergence",
     "widen": "widening",
@@ -109,6 +114,7 @@ __all__ = [
     "PooledFit",
     "Posterior",
     "Prediction",
+    "PublishedFit",
     "Runs",
     "Simulation",
     "Verdict",
@@ -116,6 +122,7 @@ __all__ = [
     "backtest",
     "bootstrap",
     "calibrate",
+    "check_law",
     "compare",
     "compare_metrics",
     "datasets",
@@ -134,6 +141,7 @@ __all__ = [
     "predict",
     "predict_error",
     "priors",
+    "published",
     "simulate",
     "thresholded",
     "units",

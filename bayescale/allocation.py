@@ -15,9 +15,17 @@ from numpy.typing import ArrayLike, NDArray
 from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.laws import ClosedFormOptimum, Law
-from bayescale.mixture import Mixture, pooled
+from bayescale.mixture import pooled
 from bayescale.posterior import Posterior
-from bayescale.prediction import decades_beyond, positive, shares_of, sound_forecasters
+from bayescale.prediction import (
+    decades,
+    decades_beyond,
+    positive,
+    shares_of,
+    sound_forecasters,
+    what_stands,
+)
+from bayescale.publications import Fit, PublishedFit
 from bayescale.tables import Column, Table, number
 
 if TYPE_CHECKING:
@@ -52,8 +60,8 @@ class Allocation:
         k of C = k N D.
     method
         ``"closed form"`` or ``"numeric"``.
-    loss_unit, n_runs, law, loss_model
-        Unit of the loss, number of fitted runs, name of the law, and what the loss comes from in words.
+    loss_unit, basis, law, loss_model
+        Unit of the loss, what was fitted in words, name of the law, and what the loss comes from in words.
     laws
         Name of each law to its share of the draws of N and D.
     """
@@ -66,13 +74,18 @@ class Allocation:
     flops_per_parameter_token: float
     method: str
     loss_unit: str
-    n_runs: int
+    basis: str
     law: str
     loss_model: str
     laws: Mapping[str, float]
 
     def __len__(self) -> int:
         return len(self.C)
+
+    @property
+    def is_point(self) -> bool:
+        """Whether it comes from a law without draws, and so without intervals."""
+        return len(self.draws["N"]) == 1
 
     def to_json(self) -> dict[str, Any]:
         """The allocation as plain data: ``{"budgets": [...]}``, one for each budget, in order."""
@@ -85,7 +98,10 @@ class Allocation:
             "budgets": [
                 {
                     "C": float(budget),
-                    **{name: column[i].to_json() for name, column in self.intervals.items()},
+                    **{
+                        name: column[i].as_point() if self.is_point else column[i].to_json()
+                        for name, column in self.intervals.items()
+                    },
                     "decades_beyond": float(self.decades_beyond[i]),
                 }
                 for i, budget in enumerate(self.C)
@@ -113,7 +129,7 @@ class Allocation:
             (
                 float(budget),
                 *(self.intervals[name][i] for name in names),
-                f"{self.decades_beyond[i]:.1f}",
+                decades(self.decades_beyond[i]),
             )
             for i, budget in enumerate(self.C)
         )
@@ -121,8 +137,7 @@ class Allocation:
         loss = "" if self.loss_model == law else f", the loss by {self.loss_model}"
         caption = (
             f"Compute-optimal allocation with C = {number(self.flops_per_parameter_token)} N D, "
-            f"{law} fitted to {self.n_runs} runs{loss}: median and {self.level:.0%} interval, "
-            "and decades beyond the runs."
+            f"{law} {self.basis}{loss}: {what_stands(self.level, self.is_point)}."
         )
         return Table(caption, columns, rows)
 
@@ -131,7 +146,7 @@ class Allocation:
 
 
 def allocate(
-    posterior: Posterior | Mixture,
+    posterior: Fit,
     C: ArrayLike,
     *,
     level: float = DEFAULT_LEVEL,
@@ -147,8 +162,8 @@ def allocate(
     Parameters
     ----------
     posterior
-        The fit of a law of N and D, or a mixture of such fits: then N and D come from every law, by
-        its weight.
+        The fit of a law of N and D, a `PublishedFit`, or a mixture of fits: then N and D come from every
+        law, by its weight.
     C
         Budgets in FLOPs, above 0; a number or shape (budgets,).
     level
@@ -219,20 +234,20 @@ def allocate(
         flops_per_parameter_token=float(factor),
         method="closed form" if all(_closed(law, numeric) for law in laws) else "numeric",
         loss_unit=posterior.runs.loss_unit,
-        n_runs=len(posterior.runs),
+        basis=posterior.basis,
         law=posterior.name,
         loss_model=posterior.forecast_model,
         laws=shares_of(parts),
     )
 
 
-def _require_optimum(posterior: Posterior | Mixture, allow_failed: bool) -> None:
+def _require_optimum(posterior: Fit, allow_failed: bool) -> None:
     posterior.require_sound(allow_failed)
     for part, _ in posterior.parts:
         _require_law_of_two(part, allow_failed)
 
 
-def _require_law_of_two(posterior: Posterior, allow_failed: bool) -> None:
+def _require_law_of_two(posterior: Posterior | PublishedFit, allow_failed: bool) -> None:
     law = posterior.spec.law
     if set(law.inputs) != {"N", "D"}:
         raise InputError(

@@ -52,7 +52,7 @@ def to_arviz(posterior: Posterior, seed: int = 0) -> xarray.DataTree:
             **{theirs: posterior.stats[ours] for ours, theirs in STATISTICS.items()},
             "lp": -posterior.stats["potential"],
         },
-        "observed_data": {"log_loss": np.log(posterior.runs.loss)},
+        "observed_data": {"log_loss": posterior.runs.log_loss},
         "constant_data": {s: posterior.runs[s] for s in posterior.spec.law.inputs},
     }
     names = list(posterior.runs.inputs)
@@ -100,8 +100,8 @@ def log_likelihood(posterior: Posterior) -> np.ndarray:
 
     Where rows share shifts, the density is that of each group of rows: (chains, draws, groups).
     """
-    inputs, se, below = _seen(posterior)
-    observed = np.log(posterior.runs.loss)
+    inputs, known, below = _seen(posterior)
+    observed = posterior.runs.log_loss
     names, group = _groups(posterior)
     # Among the runs a drift is what its increments say, whatever the seed.
     every = (posterior.shape[0] * posterior.shape[1], len(observed))
@@ -109,7 +109,7 @@ def log_likelihood(posterior: Posterior) -> np.ndarray:
     draws = posterior.flat_law(), posterior.flat_noise(), drift, _omegas(posterior, 0)[0]
     with jax.enable_x64(True):
         found = np.asarray(
-            _densities(posterior.spec.effects, *draws, observed, inputs, se, below, group)
+            _densities(posterior.spec.effects, *draws, observed, inputs, known, below, group)
         )
     return found[:, : len(names) or None].reshape(*posterior.shape, -1)
 
@@ -119,14 +119,14 @@ def _densities(
     effects: Effects | None, law: Any, noise: Any, drift: Any, omega: Any, *seen: Any
 ) -> Any:
     """Log densities of the rows, or of as many groups as there may be, shape (draws, rows)."""
-    observed, inputs, se, below, group = seen
+    observed, inputs, known, below, group = seen
 
     def one(law: Any, noise: Any, drift: Any, omega: Any) -> Any:
-        residual = observed - jnp.log(law.loss(inputs)) - drift
+        log_mean = jnp.log(law.loss(inputs)) + drift
         if effects is None:
-            return noise.log_density(residual, se, below)
-        weight = jnp.ones_like(residual)
-        return effects.log_densities(noise, omega, residual, se, below, weight, group)
+            return noise.likelihood(observed, log_mean, known, below)
+        weight, residual = jnp.ones_like(log_mean), observed - log_mean
+        return effects.log_densities(noise, omega, residual, known, below, weight, group)
 
     return jax.vmap(one)(law, noise, drift, omega)
 
@@ -140,11 +140,11 @@ def _groups(posterior: Posterior) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def _seen(posterior: Posterior) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """Inputs of the runs, their known standard errors, and decades up to the largest."""
+    """Inputs of the runs, known standard errors or numbers of items, and decades up to the largest."""
     names = posterior.spec.law.inputs
     inputs = {symbol: posterior.runs[symbol] for symbol in names}
     below = span_of(posterior.runs, names).below(log_compute(inputs))
-    return inputs, posterior.runs.relative_se, below
+    return inputs, posterior.runs.known(posterior.spec.noise.counts), below
 
 
 def _predictive(
@@ -161,7 +161,7 @@ def _predictive(
     def scattered(mean: Any, scatter: Any, omega: Any) -> np.ndarray:
         scatter = jax.tree.map(lambda field: field[:, None], scatter)
         if effects is None:
-            return mean + scatter.scatter(generator, se, below)
+            return scatter.observed(generator, mean, se, below)
         return mean + effects.scatter(scatter, omega[:, None], generator, se, below, group)
 
     mean = means[0] + posterior.drift_path(inputs, seed)

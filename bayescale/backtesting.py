@@ -379,8 +379,9 @@ def backtest(
             posterior = fit(cheapest, law, noise, **options, wider=wider, seed=seed)
             points = {symbol: table[symbol][others] for symbol in inputs}
             prediction = predict(posterior, points=points, level=level, seed=seed)
+            known = table.known(posterior.spec.noise.counts)[others]
             log_density = log_predictive_density(
-                posterior, points, table.loss[others], table.relative_se[others], seed
+                posterior, points, np.exp(table.log_loss[others]), known, seed
             )
         except (FailedFitError, DesignError) as error:
             status = "failed" if isinstance(error, FailedFitError) else "rejected"

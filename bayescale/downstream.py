@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL, Interval
-from bayescale.mixture import Mixture
 from bayescale.posterior import Posterior
-from bayescale.prediction import Kind, in_domain, predict
+from bayescale.prediction import Kind, decades, in_domain, predict
+from bayescale.publications import Fit
 from bayescale.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 LINK = "L_pre"  # the input of the second step that the first one gives
-RESAMPLED, SCATTERED = 4, 5  # streams of random numbers beside those of forecasts
+PAIRED, SCATTERED = 4, 5  # streams of random numbers beside those of forecasts
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class ErrorPrediction:
         Error for each draw, shape (draws, points).
     models
         The two steps in words.
-    n_runs
-        Number of runs of each step.
+    basis
+        What each step was fitted to, in words.
     """
 
     points: Mapping[str, Floats]
@@ -63,7 +63,7 @@ class ErrorPrediction:
     decades_beyond: Floats
     draws: Floats
     models: tuple[str, str]
-    n_runs: tuple[int, int]
+    basis: tuple[str, str]
 
     def __len__(self) -> int:
         return len(self.intervals)
@@ -105,16 +105,15 @@ class ErrorPrediction:
                 self.loss[i],
                 self.intervals[i],
                 f"{self.share_outside[i]:.0%}",
-                f"{self.decades_beyond[i]:.1f}",
+                decades(self.decades_beyond[i]),
             )
             for i in range(len(self))
         )
         what = "error of a new run" if self.kind == "run" else "error by the laws' mean"
         caption = (
-            f"Predicted {what}: loss by the {self.models[0]} fitted to {self.n_runs[0]} runs, error at "
-            f"that loss by the {self.models[1]} law fitted to {self.n_runs[1]}: median and "
-            f"{self.level:.0%} interval, share of the losses outside those runs, and decades beyond "
-            "the runs."
+            f"Predicted {what}: loss by the {self.models[0]} {self.basis[0]}, error at that loss by the "
+            f"{self.models[1]} law {self.basis[1]}: median and {self.level:.0%} interval, share of the "
+            "losses outside those runs, and decades beyond the runs."
         )
         heads = ["loss", f"error, {self.level:.0%} interval", "outside", "decades beyond"]
         return Table(caption, (*columns, *map(Column, heads)), rows)
@@ -124,7 +123,7 @@ class ErrorPrediction:
 
 
 def predict_error(
-    first: Posterior | Mixture,
+    first: Fit,
     second: Posterior,
     N: ArrayLike | None = None,
     D: ArrayLike | None = None,
@@ -153,7 +152,8 @@ def predict_error(
     Parameters
     ----------
     first
-        A fit of a law of loss, whose forecasts (drift included) are used.
+        A fit of a law of loss, whose forecasts (drift included) are used; or a published fit, which has
+        no uncertainty to carry on and no scatter.
     second
         A fit of a law of error in the loss, ``L_pre``: ``"error-exponential"``, ``"error-sigmoid"``.
     N, D, x, points
@@ -201,25 +201,21 @@ def predict_error(
         seed=seed,
         allow_failed=allow_failed,
     )
-    losses = forecast.draws
     count = second.shape[0] * second.shape[1]
-    generator = np.random.default_rng([seed, RESAMPLED])
-    # Every draw of the link is used equally often, whichever of the two fits has more.
-    pairs = np.resize(generator.permutation(count), len(losses))
-    law = jax.tree.map(lambda field: field[pairs], second.flat_law())
+    generator = np.random.default_rng([seed, PAIRED])
+    # Each draw of the loss is used equally often, whichever of the two fits has more.
+    losses = forecast.draws[np.resize(generator.permutation(len(forecast.draws)), count)]
     with jax.enable_x64(True):
-        error = np.asarray(
-            jax.jit(jax.vmap(lambda one, loss: one.loss({LINK: loss, **others})))(law, losses)
-        )
-    if kind == "run":
+        link = jax.jit(jax.vmap(lambda law, loss: law.loss({LINK: loss, **others})))
+        error = np.asarray(link(second.flat_law(), losses))
+    if forecast.kind == "run":
         where = {LINK: losses[0]} | {s: np.full(losses.shape[1], v) for s, v in others.items()}
-        scatter = second.scatter(where, 0.0, np.random.default_rng([seed, SCATTERED]))
-        error = error * np.exp(scatter[pairs])
+        error = second.observed(where, error, np.random.default_rng([seed, SCATTERED]))
     error = np.minimum(error, 1.0)
     seen = second.runs[LINK]
     return ErrorPrediction(
         points=forecast.points,
-        kind=kind,
+        kind=forecast.kind,
         level=level,
         intervals=tuple(Interval.of(column, level) for column in error.T),
         loss=forecast.intervals,
@@ -227,7 +223,7 @@ def predict_error(
         decades_beyond=forecast.decades_beyond,
         draws=error,
         models=(forecast.model, second.name),
-        n_runs=(forecast.n_runs, len(second.runs)),
+        basis=(forecast.basis, second.basis),
     )
 
 

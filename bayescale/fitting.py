@@ -29,7 +29,7 @@ from bayescale.model import Data, ModelSpec, Sampled, data_of, model_spec
 from bayescale.noise import Noise, StudentT, StudentTTrend, get_noise
 from bayescale.posterior import Posterior
 from bayescale.priors import LogNormal, Prior
-from bayescale.rules import check_response, check_rules
+from bayescale.rules import check_counts, check_response, check_rules
 from bayescale.runs import Runs, check_design
 
 LEAST_DRAWS = 4  # of a chain, for its diagnostics to exist
@@ -44,12 +44,7 @@ def as_runs(runs: Any, law: type[Law] | None = None) -> Runs:
         return runs
     if is_dataset(runs):
         return load_dataset(runs)
-    return Runs.read(runs, response=None if law is None else wanted_response(law))
-
-
-def wanted_response(law: type[Law]) -> str | None:
-    """Return the response to read from a table for a law; None for the loss, or what is in its place."""
-    return None if law.response == "loss" else law.response
+    return Runs.read(runs, response=None if law is None else law.wanted_response())
 
 
 def fit(
@@ -270,6 +265,7 @@ def prepare(
     """Return the model, the checked runs, the data that programs see, and the lifted checks."""
     spec = model_spec(get_law(law), get_noise(noise), priors, get_drift(drift), effects)
     runs = runs_for(runs, spec.law, x)
+    check_counts(runs, spec.noise)
     inputs = spec.law.inputs
     label = None if spec.effects is None else spec.effects.label
     lifted = check_design(runs, inputs, len(spec.law.parameters()), spec.law.name, allow, label)

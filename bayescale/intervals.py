@@ -55,9 +55,19 @@ class Interval:
         """The five numbers by name."""
         return asdict(self)
 
+    def as_point(self) -> dict[str, float | None]:
+        """The median by name, with nothing where an interval would be: of a single number."""
+        nothing = dict.fromkeys(("lower", "upper", "sd"))
+        return {**asdict(self), **nothing}
+
+    @property
+    def is_point(self) -> bool:
+        """Whether it is of a single number, and says nothing of its uncertainty."""
+        return self.lower == self.upper
+
     def __str__(self) -> str:
         median, lower, upper = self.strings()
-        return f"{median} ({lower} to {upper})"
+        return median if self.is_point else f"{median} ({lower} to {upper})"
 
     def strings(self) -> tuple[str, str, str]:
         """Median, lower and upper end as text, to the digits that the uncertainty allows."""
@@ -68,12 +78,17 @@ class Interval:
         return tuple(texts)  # type: ignore[return-value]
 
     def offsets(self) -> str:
-        """Median with offsets, such as ``18.6 (+3.1/-2.4)``."""
+        """Median with offsets, such as ``18.6 (+3.1/-2.4)``; of a point, the number."""
+        if self.is_point:
+            return str(self)
         median, up, down, exponent = self._offsets()
         return f"{median} (+{up}/-{down})" + (f"e{exponent}" if exponent else "")
 
     def latex(self) -> str:
         """Median with offsets, in LaTeX without the dollar signs."""
+        if self.is_point:
+            median, _, power = str(self).partition("e")
+            return f"{median} \\times 10^{{{power}}}" if power else median
         median, up, down, exponent = self._offsets()
         text = f"{median}^{{+{up}}}_{{-{down}}}"
         return f"{text} \\times 10^{{{exponent}}}" if exponent else text

@@ -103,6 +103,11 @@ class Mixture:
         return tuple(s for s in ("N", "D", "U") if s in others)
 
     @property
+    def basis(self) -> str:
+        """What the laws were fitted to, in words."""
+        return self.posteriors[0].basis
+
+    @property
     def parts(self) -> tuple[tuple[Posterior, float], ...]:
         """The posteriors of the laws that have a weight, with it."""
         pairs = zip(self.posteriors, self.weights, strict=True)
@@ -158,13 +163,13 @@ class Mixture:
         return f"{self.table().caption}\n{self.table().text()}"
 
 
-def law_points(posterior: Posterior, points: Mapping[str, ArrayLike]) -> dict[str, Floats]:
+def law_points(posterior: Any, points: Mapping[str, ArrayLike]) -> dict[str, Floats]:
     """Return points as the inputs of a law: the x of a law of one variable from its own column.
 
     Parameters
     ----------
     posterior
-        The fit, whose runs know the column of x.
+        A fit of one law, whose runs know the column of x.
     points
         Symbol to values, each of shape (points,).
     """

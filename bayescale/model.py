@@ -13,7 +13,7 @@ from bayescale.drift import DampedTrend, Span, log_compute
 from bayescale.effects import Effects, get_effects
 from bayescale.errors import InputError, Problem
 from bayescale.laws import Law
-from bayescale.noise import Noise
+from bayescale.noise import LEAST_WRONG, Noise
 from bayescale.parameters import Coordinate
 from bayescale.priors import Prior
 from bayescale.runs import Runs
@@ -32,6 +32,8 @@ class Data(NamedTuple):
         Symbol to values, each of shape (size,).
     log_loss, relative_se
         Observed log losses and their known standard errors, shape (size,).
+    items
+        Number of items that each error rate is of, shape (size,); 0 where it is not known.
     weight
         How often each run counts, shape (size,): 1, and 0 for padding or a run left out.
     reference
@@ -48,6 +50,7 @@ class Data(NamedTuple):
     inputs: Mapping[str, Any]
     log_loss: Any
     relative_se: Any
+    items: Any
     weight: Any
     reference: Mapping[str, Any]
     below: Any
@@ -146,24 +149,25 @@ class ModelSpec:
         """Return the log density of the log losses, every run counted by its weight."""
         if self.effects is None:
             return jnp.sum(data.weight * self.log_densities(coordinates, data))
-        noise, residual = self._residuals(coordinates, data)
-        omega = coordinates[self.effects.coordinate.name]
+        noise, log_mean = self._means(coordinates, data)
+        omega, residual = coordinates[self.effects.coordinate.name], data.log_loss - log_mean
         known = (data.relative_se, data.below, data.weight, data.group[:, 0])
         return jnp.sum(self.effects.log_densities(noise, omega, residual, *known))
 
     def log_densities(self, coordinates: Mapping[str, Any], data: Data) -> Any:
         """Return the log density of the log loss of each run, shape (size,); shifts of effects left out."""
-        noise, residual = self._residuals(coordinates, data)
-        return noise.log_density(residual, data.relative_se, data.below)
+        noise, log_mean = self._means(coordinates, data)
+        known = data.items if noise.counts else data.relative_se
+        return noise.likelihood(data.log_loss, log_mean, known, data.below)
 
-    def _residuals(self, coordinates: Mapping[str, Any], data: Data) -> tuple[Noise, Any]:
-        """The noise, and what it has to explain: log losses less those of the law and its drift."""
+    def _means(self, coordinates: Mapping[str, Any], data: Data) -> tuple[Noise, Any]:
+        """The noise, and the log losses that it is about: those of the law and its drift."""
         law, noise = self.build(coordinates, data.reference)
-        residual = data.log_loss - jnp.log(law.loss(data.inputs))
+        log_mean = jnp.log(law.loss(data.inputs))
         if self.drift is not None:
             increments = jnp.stack([coordinates[name] for name in self.drift.names])
-            residual = residual - data.basis @ increments
-        return noise, residual
+            log_mean = log_mean + data.basis @ increments
+        return noise, log_mean
 
     def log_density(self, u: Any, data: Data) -> Any:
         """Return the log posterior density of an unbounded vector, up to a constant.
@@ -262,7 +266,10 @@ def reference_of(
     for name in extremes:
         values = runs.loss if name == "loss" else runs[name]
         reference |= {f"lowest_{name}": float(values.min()), f"highest_{name}": float(values.max())}
-    return reference | {"low_loss": float(np.quantile(runs.loss[near], 0.1))}
+    low = float(np.quantile(runs.loss[near], 0.1))
+    if low == 0 and runs.loss.any():  # error rates of 0: the priors need a level above it
+        low = float(runs.loss[runs.loss > 0].min())
+    return reference | {"low_loss": low}
 
 
 def _typical(values: np.ndarray, symbol: str) -> float:
@@ -306,8 +313,9 @@ def data_of(
 
     return Data(
         inputs={symbol: pad(runs[symbol], reference[symbol]) for symbol in inputs},
-        log_loss=pad(np.log(runs.loss), np.log(reference["low_loss"])),
+        log_loss=pad(runs.log_loss, np.log(max(reference["low_loss"], LEAST_WRONG))),
         relative_se=pad(runs.relative_se, 0.0),
+        items=pad(np.zeros(len(runs)) if runs.items is None else runs.items, 0.0),
         weight=pad(np.ones(len(runs)), 0.0),
         reference={name: np.float64(value) for name, value in reference.items()},
         below=pad(below, 0.0),

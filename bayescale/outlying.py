@@ -193,6 +193,11 @@ def outliers(
     """
     posterior.require_sound(allow_failed)
     runs, spec = posterior.runs, posterior.spec
+    if spec.noise.counts:
+        raise InputError(
+            Problem("noise", f"{spec.noise.name!r} is of counts", "its rows have no residuals",
+                    "fit with --noise student-t")
+        )  # fmt: skip
     k = threshold(len(runs), prior_probability)
     inputs = {symbol: runs[symbol] for symbol in spec.law.inputs}
     residual = np.log(runs.loss) - np.log(mean_loss(posterior, inputs))

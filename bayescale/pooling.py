@@ -149,7 +149,7 @@ def fit_pooled(
                     "give a bayescale.priors.Beta, such as Beta(2, 3)")
         )  # fmt: skip
     model = model_spec(get_law(law), get_noise(noise), priors, get_drift(drift))
-    table = _grouped(runs, by, columns, where, loss_unit)
+    table = _grouped(runs, by, columns, where, loss_unit, model.law)
     parts = {name: table.runs(i) for i, name in enumerate(table.names)}
     groups = Groups(
         {name: runs_for(part, model.law, x) for name, part in parts.items()},
@@ -187,6 +187,7 @@ def _grouped(
     columns: Mapping[str, str | None] | None,
     where: str | None,
     loss_unit: str,
+    law: type[Law],
 ) -> GroupedRuns:
     """The groups; raises if they cannot be pooled."""
     source = load_dataset(source) if is_dataset(source) else source
@@ -194,7 +195,8 @@ def _grouped(
     if isinstance(source, Runs):  # a label goes by its role, or by the name of its column
         roles = {column: role for role, column in source.columns.items() if role in source.labels}
         names = [name if name in source.labels else roles.get(name, name) for name in names]
-    grouped = group_runs(source, names, columns, where, loss_unit)
+    wanted = law.wanted_response(), law.inputs
+    grouped = group_runs(source, names, columns, where, loss_unit, *wanted)
     if grouped.problems:
         raise InputError(list(grouped.problems.values()))
     _check_names(grouped)

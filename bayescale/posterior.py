@@ -117,6 +117,11 @@ class Posterior:
         return words if drift is None else f"{words} with {drift.name} drift"
 
     @property
+    def basis(self) -> str:
+        """What the law was fitted to, in words."""
+        return f"fitted to {len(self.runs)} runs"
+
+    @property
     def drift_name(self) -> str:
         """``"forecasts"`` if forecasts alone have a drift; else the name of the model's, or "none"."""
         return drift_name(self.spec.drift if self.make_forecasters is None else FORECASTS)
@@ -326,23 +331,45 @@ class Posterior:
         noise, known, below = self._scales(points, relative_se)
         return np.clip(noise.scatter(generator, known, below), -FARTHEST, FARTHEST)
 
-    def scatter_density(
-        self, points: Mapping[str, ArrayLike], residual: ArrayLike, relative_se: ArrayLike
+    def observed(
+        self,
+        points: Mapping[str, ArrayLike],
+        mean: NDArray[np.float64],
+        generator: np.random.Generator,
     ) -> NDArray[np.float64]:
-        """Return the log density of the scatter of new runs at some points, shape (draws, points).
+        """Return losses of new runs about the mean of the law with its drift, shape (draws, points).
+
+        Of counts, error rates of as many items as the runs have at the median.
+        """
+        if not self.spec.noise.counts:
+            return mean * np.exp(self.scatter(points, 0.0, generator))
+        noise, _, below = self._scales(points, 0.0)
+        items = np.median(self.runs.items) if self.runs.items is not None else 1.0
+        return np.exp(noise.observed(generator, np.log(mean), items, below))
+
+    def likelihood(
+        self,
+        points: Mapping[str, ArrayLike],
+        log_loss: ArrayLike,
+        log_mean: ArrayLike,
+        known: ArrayLike,
+    ) -> NDArray[np.float64]:
+        """Return the log density of new runs' log losses at some points, shape (draws, points).
 
         Parameters
         ----------
         points
             Symbol to values, each of shape (points,).
-        residual
-            Log losses less those of the mean, shape (draws, points).
-        relative_se
-            Known standard errors of the log losses; broadcasts to (draws, points).
+        log_loss, log_mean
+            Observed, shape (points,), and of the law with its drift, shape (draws, points).
+        known
+            Known standard errors of the log losses, or numbers of items for noise of counts; broadcasts
+            to (draws, points).
         """
-        noise, known, below = self._scales(points, relative_se)
+        noise, known, below = self._scales(points, known)
         with jax.enable_x64(True):
-            return np.asarray(noise.log_density(np.asarray(residual), known, below))
+            observed, mean = np.asarray(log_loss), np.asarray(log_mean)
+            return np.asarray(noise.likelihood(observed, mean, known, below))
 
     def _scales(
         self, points: Mapping[str, ArrayLike], relative_se: ArrayLike

@@ -13,8 +13,9 @@ from scipy.special import logsumexp
 from bayescale.errors import InputError, Problem, shown
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.laws import law_losses
-from bayescale.mixture import Mixture, law_points, pooled
+from bayescale.mixture import law_points, pooled
 from bayescale.posterior import Posterior
+from bayescale.publications import Fit, PublishedFit
 from bayescale.rules import check_rules
 from bayescale.runs import Runs
 from bayescale.runs.catalogue import (
@@ -55,8 +56,8 @@ class Prediction:
         Loss at each point for each posterior draw, shape (draws, points).
     loss_unit
         Unit of the loss.
-    n_runs, law, model
-        Number of fitted runs, the law's name, and the model that forecasts in words.
+    basis, law, model
+        What was fitted in words, the law's name, and the model that forecasts in words.
     laws
         Name of each law that forecasts to its share of the draws.
     widened, factors
@@ -70,7 +71,7 @@ class Prediction:
     decades_beyond: NDArray[np.float64]
     draws: NDArray[np.float64]
     loss_unit: str
-    n_runs: int
+    basis: str
     law: str
     model: str
     laws: Mapping[str, float]
@@ -79,6 +80,11 @@ class Prediction:
 
     def __len__(self) -> int:
         return len(self.intervals)
+
+    @property
+    def is_point(self) -> bool:
+        """Whether it comes from a law without draws, and so without intervals."""
+        return len(self.draws) == 1
 
     def to_json(self) -> dict[str, Any]:
         """The prediction as plain data: ``{"model", "laws", "points": [...]}``, a row for each point."""
@@ -91,8 +97,8 @@ class Prediction:
                     "kind": self.kind,
                     "level": self.level,
                     "median": interval.median,
-                    "lower": interval.lower,
-                    "upper": interval.upper,
+                    "lower": None if self.is_point else interval.lower,
+                    "upper": None if self.is_point else interval.upper,
                     "decades_beyond": float(self.decades_beyond[i]),
                     **self._widened(i),
                 }
@@ -133,16 +139,16 @@ class Prediction:
                 *(float(values[i]) for values in self.points.values()),
                 interval,
                 *((self.widened[i], f"{self.factors[i]:.2f}") if self.factors is not None else ()),
-                f"{self.decades_beyond[i]:.1f}",
+                decades(self.decades_beyond[i]),
             )
             for i, interval in enumerate(self.intervals)
         )
         what = "loss of a new run" if self.kind == "run" else "mean of the law"
         caption = (
-            f"Predicted {what} ({self.loss_unit}), {self.model} fitted to {self.n_runs} runs: median "
-            f"and {self.level:.0%} interval, and decades beyond the runs."
+            f"Predicted {what} ({self.loss_unit}), {self.model} {self.basis}: "
+            f"{what_stands(self.level, self.is_point)}."
         )
-        heads = [f"loss, {self.level:.0%} interval"]
+        heads = ["loss" if self.is_point else f"loss, {self.level:.0%} interval"]
         if self.factors is not None:
             heads += ["widened by its backtest", "times wider"]
         return Table(caption, (*columns, *map(Column, (*heads, "decades beyond"))), rows)
@@ -152,11 +158,12 @@ class Prediction:
 
 
 def predict(
-    posterior: Posterior | Mixture,
+    posterior: Fit,
     N: ArrayLike | None = None,
     D: ArrayLike | None = None,
     *,
     x: ArrayLike | None = None,
+    more: Mapping[str, ArrayLike] | None = None,
     points: Mapping[str, ArrayLike] | None = None,
     kind: Kind = "run",
     level: float = DEFAULT_LEVEL,
@@ -177,13 +184,16 @@ def predict(
     Parameters
     ----------
     posterior
-        The fit, or a mixture of fits of several laws.
+        The fit, a mixture of fits of several laws, or a `PublishedFit`, which knows the mean of its law
+        only.
     N
         Parameters of the new runs, above 0; a number or shape (points,).
     D
         Training tokens of the new runs, above 0; broadcast against `N`.
     x
         The input of a law of one variable, in place of `N` and `D`.
+    more
+        Other inputs of the law, symbol to values: ``{"experts": 16}``.
     points
         The points as a mapping of symbol to values, such as ``runs.inputs``, in place of `N` and `D`;
         what the law does not need is not looked at.
@@ -222,7 +232,7 @@ def predict(
     models = sound_forecasters(posterior, allow_failed)
     if kind not in KINDS:
         raise InputError(Problem("kind", f"{kind!r} is not known", remedy="use 'run' or 'law'"))
-    given = {"N": N, "D": D, "x": x}
+    given = {"N": N, "D": D, "x": x, **(more or {})}
     if points is not None:
         if any(value is not None for value in given.values()):
             raise InputError(
@@ -230,12 +240,14 @@ def predict(
             )
         given = {symbol: points.get(symbol) for symbol in posterior.inputs}
     where = checked_points(posterior, given)
+    if isinstance(posterior, PublishedFit):
+        kind = "law"
     parts = []
     for i, (model, _) in enumerate(models):
         there = law_points(model, where)
         part = mean_loss(model, there, seed + i)
-        if kind == "run":
-            part = part * np.exp(model.scatter(there, 0.0, np.random.default_rng([seed, i])))
+        if kind == "run" and isinstance(model, Posterior):
+            part = model.observed(there, part, np.random.default_rng([seed, i]))
         parts.append(part)
     draws = pooled(parts, [share for _, share in models])
     return Prediction(
@@ -246,7 +258,7 @@ def predict(
         decades_beyond=decades_beyond(posterior.runs, where),
         draws=draws,
         loss_unit=posterior.runs.loss_unit,
-        n_runs=len(posterior.runs),
+        basis=posterior.basis,
         law=posterior.name,
         model=posterior.forecast_model,
         laws=shares_of(models),
@@ -254,7 +266,7 @@ def predict(
 
 
 def log_predictive_density(
-    posterior: Posterior | Mixture,
+    posterior: Fit,
     points: Mapping[str, ArrayLike],
     loss: ArrayLike,
     relative_se: ArrayLike = 0.0,
@@ -284,13 +296,14 @@ def log_predictive_density(
     parts = []
     for i, (model, share) in enumerate(sound_forecasters(posterior, allow_failed)):
         there = law_points(model, points)
-        residual = np.log(np.asarray(loss)) - np.log(mean_loss(model, there, seed + i))
-        density = model.scatter_density(there, residual, relative_se)
+        assert isinstance(model, Posterior)  # what a published fit scatters by is not known
+        log_mean = np.log(mean_loss(model, there, seed + i))
+        density = model.likelihood(there, np.log(np.asarray(loss)), log_mean, relative_se)
         parts.append(logsumexp(density, axis=0) - np.log(len(density)) + np.log(share))
     return np.asarray(logsumexp(parts, axis=0))
 
 
-def shares_of(models: tuple[tuple[Posterior, float], ...]) -> dict[str, float]:
+def shares_of(models: tuple[tuple[Posterior | PublishedFit, float], ...]) -> dict[str, float]:
     """Return the share of each law by its name, from posteriors and theirs."""
     shares: dict[str, float] = {}
     for model, share in models:
@@ -299,7 +312,7 @@ def shares_of(models: tuple[tuple[Posterior, float], ...]) -> dict[str, float]:
 
 
 def checked_points(
-    posterior: Posterior | Mixture, given: Mapping[str, ArrayLike | None]
+    posterior: Fit, given: Mapping[str, ArrayLike | None]
 ) -> dict[str, NDArray[np.float64]]:
     """Return the law's inputs as arrays of one shape, checked; what `predict` is given."""
     inputs = posterior.inputs
@@ -379,8 +392,8 @@ def _named(symbol: str) -> str:
 
 
 def sound_forecasters(
-    posterior: Posterior | Mixture, allow_failed: bool = False
-) -> tuple[tuple[Posterior, float], ...]:
+    posterior: Fit, allow_failed: bool = False
+) -> tuple[tuple[Posterior | PublishedFit, float], ...]:
     """Return the posteriors that forecasts come from, with their shares.
 
     Raises
@@ -388,19 +401,21 @@ def sound_forecasters(
     FailedFitError
         The sampling of one failed.
     """
-    models = posterior.forecasting_parts
+    models: Any = posterior.forecasting_parts
     for model, _ in models:
         model.require_sound(allow_failed)
     return models
 
 
-def law_loss(posterior: Posterior, points: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+def law_loss(
+    posterior: Posterior | PublishedFit, points: Mapping[str, ArrayLike]
+) -> NDArray[np.float64]:
     """Return the law's loss for every draw at every point, shape (draws, points)."""
     return law_losses(posterior.flat_law(), points)
 
 
 def mean_loss(
-    posterior: Posterior, points: Mapping[str, ArrayLike], seed: int = 0
+    posterior: Posterior | PublishedFit, points: Mapping[str, ArrayLike], seed: int = 0
 ) -> NDArray[np.float64]:
     """Return the mean loss of runs for every draw at every point: the law's loss, and its drift.
 
@@ -409,12 +424,26 @@ def mean_loss(
     return law_loss(posterior, points) * np.exp(posterior.drift_path(points, seed))
 
 
+def what_stands(level: float, is_point: bool) -> str:
+    """Return, for a caption, what the columns of an answer hold."""
+    if is_point:
+        return "points without intervals, since no draws were published"
+    return f"median and {level:.0%} interval, and decades beyond the runs"
+
+
+def decades(value: float) -> str:
+    """Return a distance beyond the runs as text; a dash where there are no runs."""
+    return "-" if np.isnan(value) else f"{value:.1f}"
+
+
 def decades_beyond(runs: Runs, points: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
     """How many decades each point lies outside the runs: the largest over its inputs and compute.
 
     0 inside the range of the runs in N, in D and in their product; 3 for a run of 1,000 times the
-    largest compute (or 1,000 times below the smallest).
+    largest compute (or 1,000 times below the smallest). NaN where there are no runs.
     """
+    if not len(runs):
+        return np.full(np.size(next(iter(points.values()))), np.nan)
     pairs = [
         (runs[symbol], np.asarray(values))
         for symbol, values in points.items()

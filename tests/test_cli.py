@@ -112,11 +112,15 @@ def test_json_is_alone_on_standard_output(run, saved):
 
 def test_plots_are_asked_for(run, csv, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("bayescale.plots.save_plots", lambda *words: asked.append(words))
-    code, _, _ = run("fit", csv, "--columns", COLUMNS, "--plots", tmp_path, "--level", "0.8", "-q")
+    monkeypatch.setattr(
+        "bayescale.plots.save_plots", lambda *words, **more: asked.append((*words, more))
+    )
+    code, _, _ = run("fit", csv, "--columns", COLUMNS, "--plots", tmp_path, "--level", "0.8", "-q",
+                     "--compare-to", "hoffmann-2022")  # fmt: skip
     assert code == 0
-    ((posterior, folder, level),) = asked
+    ((posterior, folder, level, more),) = asked
     assert (len(posterior.runs), folder, level) == (48, tmp_path, 0.8)
+    assert [other.fit.key for other in more["compare_to"]] == ["hoffmann-2022"]
 
 
 def test_a_failed_fit_gives_no_answer_and_exit_code_4(run, runs, tmp_path, monkeypatch):

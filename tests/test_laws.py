@@ -5,6 +5,7 @@ import re
 from typing import ClassVar, get_type_hints
 
 import formulas_architecture
+import formulas_curves
 import formulas_data
 import formulas_one_variable
 import formulas_size_and_data
@@ -82,6 +83,7 @@ FORMULAS = {  # the papers' equations once more, in plain NumPy
     **formulas_architecture.FORMULAS,
     **formulas_data.FORMULAS,
     **formulas_tasks.FORMULAS,
+    **formulas_curves.FORMULAS,
 }
 
 every_law = pytest.mark.parametrize("law", CONTRACT, ids=lambda law: law.name)

@@ -38,7 +38,7 @@ EXAMPLES = [
     Laplace(0.006),
     OneSided(0.006, 0.01),
 ]
-VALUES = {"sigma": 0.01, "nu": 4.0, "trend": -0.2, "excess": 0.02}
+VALUES = {"sigma": 0.01, "nu": 4.0, "trend": -0.2, "excess": 0.02, "rho": 0.01}
 SE = np.array([0.0, 0.001, 0.008, 0.05])
 
 every_example = pytest.mark.parametrize("noise", EXAMPLES, ids=repr)
@@ -61,8 +61,11 @@ def assert_shares(draws, distribution):
         assert (np.abs(share - mass) < 4 * np.sqrt(mass * (1 - mass) / len(draws))).all(), mass
 
 
+OF_LOSSES = {name: noise for name, noise in NOISES.items() if not noise.counts}
+
+
 def test_every_noise_is_tried():
-    assert {type(noise) for noise in EXAMPLES} == set(NOISES.values())
+    assert {type(noise) for noise in EXAMPLES} == set(OF_LOSSES.values())
 
 
 @every_example
@@ -111,7 +114,7 @@ def test_scatter_is_scipys(noise):
     assert_shares(draws, twin(noise, SE))
 
 
-@pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
+@pytest.mark.parametrize("noise", OF_LOSSES.values(), ids=OF_LOSSES)
 def test_scatter_of_posterior_draws(noise):
     # Fields of shape (draws, 1) and known errors of shape (runs,).
     fields = {name: np.full((40_000, 1), value) for name, value in VALUES.items()}
@@ -142,9 +145,9 @@ def test_known_errors_enter_the_scale(noise):
 @pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
 def test_declarations(noise):
     assert ".. math::" in noise.__doc__
-    assert noise.equation in noise.__doc__.replace(r"\left", "").replace(r"\right", "").replace(
-        r"\ ", " "
-    )
+    assert noise.counts or noise.equation in noise.__doc__.replace(r"\left", "").replace(
+        r"\right", ""
+    ).replace(r"\ ", " ")
     names = [p.name for p in noise.parameters()]
     assert names == [c.name for c in noise.coordinates]
     made = noise.from_coordinates({"alpha": 1.0, **VALUES})

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot
 
+import bayescale
 from bayescale import InputError, plots
 from conftest import synthetic_posterior
 
@@ -50,7 +51,7 @@ def test_held_out_runs_are_counted(synthetic):
 def test_allocation_figure_has_the_published_rules(synthetic):
     left, right = plots.plot_allocation(synthetic)
     labels = [text.get_text() for text in left.get_legend().get_texts()]
-    assert {"Hoffmann et al. 2022", "Besiroglu et al. 2024", "D = 20 N"} <= set(labels)
+    assert {"hoffmann-2022", "besiroglu-2024", "D = 20 N"} <= set(labels)
     assert right.get_ylabel() == "tokens per parameter D/N"
 
 
@@ -71,3 +72,14 @@ def test_a_law_of_one_variable_has_no_allocation_figure(runs, tmp_path, monkeypa
     assert names == {"runs_and_fit", "loss_and_compute", "prior_and_posterior", "chain_ranks"}
     left, _ = plots.plot_runs(posterior)
     assert left.get_xlabel() == "training compute in FLOPs C"
+
+
+def test_published_fits_stand_beside_the_curve(synthetic):
+    others = [bayescale.published(key) for key in ("hoffmann-2022", "busbridge-2025")]
+    ax = plots.plot_loss(synthetic, compare_to=others)
+    labels = [line.get_label() for line in ax.get_lines()]
+    assert {"hoffmann-2022", "busbridge-2025"} <= set(labels)
+    left, _ = plots.plot_allocation(synthetic, compare_to=others[1:])
+    labels = [line.get_label() for line in left.get_lines()]
+    assert "busbridge-2025" in labels
+    assert "hoffmann-2022" not in labels

@@ -91,7 +91,8 @@ def simulated(spec: ModelSpec, truths: Floats, design: Data, seed: int) -> Float
     for i, stream in enumerate(streams):
         one = jax.tree.map(lambda field, i=i: np.asarray(field)[i], noise)
         if spec.effects is None:
-            log_loss[i] += one.scatter(stream, design.relative_se, design.below)
+            known = design.items if one.counts else design.relative_se
+            log_loss[i] = one.observed(stream, log_loss[i], known, design.below)
         else:
             omega, group = coordinates[spec.effects.parameter.name][i], design.group[:, 0]
             log_loss[i] += spec.effects.scatter(

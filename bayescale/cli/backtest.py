@@ -60,7 +60,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Forecast the larger runs from the cheaper ones, and show what the intervals covered."""
-    table_of_runs = read_runs(runs, columns, where, loss_unit)
+    table_of_runs = read_runs(runs, columns, where, loss_unit, law)
     shares = parse_numbers("--fractions", fractions)
     with bar(quiet or json) as progress:
         from bayescale.backtesting import FRACTIONS, backtest

@@ -68,7 +68,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Fit a law to resampled runs, and compare the intervals with those of the posterior."""
-    table_of_runs = read_runs(runs, columns, where, loss_unit)
+    table_of_runs = read_runs(runs, columns, where, loss_unit, law)
     with bar(quiet or json) as progress:
         from bayescale.resampling import bootstrap
 

@@ -11,6 +11,7 @@ import typer
 from bayescale.cli.options import (
     AllowChecks,
     Columns,
+    CompareTo,
     DriftName,
     EffectsName,
     Json,
@@ -74,6 +75,7 @@ def run(
     plots: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the figures here, as PNG and PDF.")
     ] = None,
+    compare_to: CompareTo = None,
     table: TableOption = None,
     json: Json = False,
     strict: Annotated[bool, typer.Option(help="Exit with code 3 if there are warnings.")] = False,
@@ -108,7 +110,7 @@ def run(
         draw(pooled, plots, quiet or json, level=level)
         data = partial(pooled.to_json, level)
     else:
-        table_of_runs = read_runs(runs, columns, where, loss_unit)
+        table_of_runs = read_runs(runs, columns, where, loss_unit, law)
         with progress(f"fitting {law} to {len(table_of_runs)} runs", quiet or json):
             from bayescale.fitting import fit
 
@@ -118,8 +120,10 @@ def run(
         if plots is not None:
             with drawing(plots, quiet or json):
                 from bayescale.plots import save_plots
+                from bayescale.publications import published
 
-                save_plots(posterior, plots, level)
+                others = [published(key) for key in parse_names(compare_to)]
+                save_plots(posterior, plots, level, compare_to=others)
         data = partial(fit_json, posterior, level)
     tabulated, told = partial(result.table, level), partial(result.text, level)
     emit_result(data, tabulated, table, json, told, path=path)

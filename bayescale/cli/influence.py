@@ -69,7 +69,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Fit a law without each run or group of runs, and show which ones move the answer."""
-    table_of_runs = read_runs(runs, columns, where, loss_unit)
+    table_of_runs = read_runs(runs, columns, where, loss_unit, law)
     with bar(quiet or json) as progress:
         from bayescale.leaving_out import influence
 

@@ -46,8 +46,9 @@ def law_json(law: type[Law]) -> dict[str, Any]:
         "title": law.title,
         "equation": law.equation,
         "inputs": list(law.inputs),
-        "response": "loss",
+        "response": law.response,
         "source": law.source,
+        "traps": list(law.traps),
         "parameters": [
             {"name": p.name, "symbol": p.symbol, "unit": p.unit, "meaning": p.meaning}
             for p in law.parameters()
@@ -64,11 +65,22 @@ def law_json(law: type[Law]) -> dict[str, Any]:
 
 def _short(law: type[Law]) -> str:
     inputs = ", ".join(law.inputs)
-    return f"{law.name}: {law.title}\n  {law.equation}\n  inputs: {inputs}\n  source: {law.source}"
+    lines = [f"{law.name}: {law.title}", law.equation, f"inputs: {inputs}", f"source: {law.source}"]
+    if law.response != "loss":
+        lines.insert(3, f"response: {law.response}")
+    return "\n  ".join(lines)
 
 
 def _long(law: type[Law]) -> str:
-    lines = [_short(law), "", "parameters"]
+    from bayescale.runs.catalogue import SYMBOL_TO_ROLE, meaning_of
+
+    def column(symbol: str) -> str:
+        role = SYMBOL_TO_ROLE.get(symbol)
+        return symbol if role is None else f"{symbol} ({role})"
+
+    lines = [_short(law), "", "columns"]
+    lines += [f"  {column(symbol):<24} {meaning_of(symbol)}" for symbol in law.inputs]
+    lines += ["", "parameters"]
     lines += [
         f"  {p.name:<8} {p.meaning}" + (f" ({p.unit})" if p.unit else "") for p in law.parameters()
     ]
@@ -79,4 +91,6 @@ def _long(law: type[Law]) -> str:
     for fit in law.published:
         values = ", ".join(f"{name} {value:.6g}" for name, value in fit.values.items())
         lines += [f"  {fit.key}: {values}", f"    {fit.source}"]
+    if law.traps:
+        lines += ["", "often mistaken", *(f"  {trap}" for trap in law.traps)]
     return "\n".join(lines)

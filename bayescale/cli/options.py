@@ -31,12 +31,26 @@ RunsArgument = Annotated[
 FitArgument = Annotated[
     Path, typer.Argument(metavar="FIT", help="A fit that  bayescale fit -o FIT.nc  wrote.")
 ]
+FitOrPublished = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FIT",
+        help="A fit that  bayescale fit -o FIT.nc  wrote, or a published one, such as hoffmann-2022.",
+    ),
+]
+CompareTo = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY,...", help="Published fits to set beside the answer: hoffmann-2022, ..."
+    ),
+]
 Columns = Annotated[
     str | None,
     typer.Option(
         metavar="ROLE=COLUMN,...",
         help="Which column holds what, e.g. params=N,tokens=D,loss=val_loss. Roles: params, tokens, "
-        "flops, unique_tokens, x, loss, loss_se, group, seed, run_id. ROLE= leaves the role out.",
+        "flops, unique_tokens, x, loss, loss_se, group, seed, run_id, and those of the law (bayescale "
+        "laws NAME). ROLE= leaves the role out.",
     ),
 ]
 Where = Annotated[
@@ -201,8 +215,10 @@ def parse_failed(items: list[str] | None) -> bool:
     return bool(names)
 
 
-def read_runs(source: str, columns: str | None, where: str | None, loss_unit: str) -> Runs:
-    """Read a data set by its name, or a table."""
+def read_runs(
+    source: str, columns: str | None, where: str | None, loss_unit: str, law: str | None = None
+) -> Runs:
+    """Read a data set by its name, or a table: of the response that a law explains."""
     from bayescale.datasets import is_dataset, load_dataset
     from bayescale.runs import Runs
 
@@ -211,4 +227,9 @@ def read_runs(source: str, columns: str | None, where: str | None, loss_unit: st
             remedy = "leave out --columns, --where and --loss-unit, which are for files"
             raise InputError(Problem(source, "it is a data set of the package", remedy=remedy))
         return load_dataset(source)
-    return Runs.read(source, parse_columns(columns), where, loss_unit)
+    response = None
+    if law is not None:
+        from bayescale.laws import get_law
+
+        response = get_law(law).wanted_response()
+    return Runs.read(source, parse_columns(columns), where, loss_unit, response)

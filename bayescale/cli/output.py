@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -40,21 +40,24 @@ def emit_table(table: Table, form: Format) -> None:
 
 def emit_result(
     data: Callable[[], Any],
-    table: Callable[[], Table],
+    table: Callable[[], Table | Sequence[Table]],
     form: TableForm | None,
     as_json: bool,
     text: Callable[[], str] | None = None,
     **more: Any,
 ) -> None:
-    """Print a result as JSON, with `more`; as a table for a paper; or as text, by default the table's."""
+    """Print a result as JSON, with `more`; as tables for a paper; or as text, by default the tables'."""
     if as_json:
         emit_json({**data(), **more})
-    elif form is not None:
-        emit_table(table(), form.value)
-    elif text is not None:
+    elif form is None and text is not None:
         emit(text())
     else:
-        emit(f"{table().caption}\n{table().text()}")
+        found = table()
+        tables = list(found) if isinstance(found, Sequence) else [found]
+        if form is None:
+            emit("\n\n".join(f"{one.caption}\n{one.text()}" for one in tables))
+        else:
+            emit("\n\n".join(one.render(form.value) for one in tables))
 
 
 def note_all(remarks: Iterable[object], quiet: bool) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from bayescale.cli.fits import of_one_law
+from bayescale.cli.fits import as_json, as_tables, beside, of_one_law, open_fit
 from bayescale.cli.options import (
     AllowFailed,
     Columns,
-    FitArgument,
+    CompareTo,
+    FitOrPublished,
     GroupName,
     Json,
     LawClass,
@@ -23,6 +25,7 @@ from bayescale.cli.options import (
     parse_columns,
     parse_failed,
     parse_numbers,
+    parse_values,
 )
 from bayescale.cli.output import bar, emit_result, progress
 from bayescale.cli.warnings import report
@@ -42,13 +45,17 @@ class Kind(StrEnum):
 
 
 def run(
-    fit: FitArgument,
+    fit: FitOrPublished,
     params: Annotated[list[str] | None, typer.Option(metavar="N,...", help="Parameters.")] = None,
     tokens: Annotated[
         list[str] | None, typer.Option(metavar="D,...", help="Training tokens.")
     ] = None,
     x: Annotated[
         list[str] | None, typer.Option(metavar="X,...", help="The input of a law of one variable.")
+    ] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE=NUMBER,...", help="Other inputs, such as experts=16."),
     ] = None,
     runs: Annotated[
         Path | None, typer.Option(metavar="POINTS", help="A table with a row for each point.")
@@ -58,6 +65,7 @@ def run(
     kind: Annotated[
         Kind, typer.Option(help="A new run's loss with its scatter, or the law's mean.")
     ] = Kind.run,
+    compare_to: CompareTo = None,
     level: Level = 0.9,
     seed: Annotated[int, typer.Option(help="Seed of the scatter of new runs.")] = 0,
     backtest: Annotated[
@@ -76,12 +84,13 @@ def run(
 ) -> None:
     """Predict the loss at any N and D, with intervals and the distance beyond the runs."""
     allow_failed = parse_failed(allow)
-    values = {
+    values: dict[str, Any] = {
         "N": parse_numbers("--params", params),
         "D": parse_numbers("--tokens", tokens),
         "x": parse_numbers("--x", x),
     }
-    if runs is not None and any(v is not None for v in values.values()):
+    more = by_symbol(parse_values("--at", at))
+    if runs is not None and (more or any(v is not None for v in values.values())):
         raise InputError("give the points either as --runs or as --params and --tokens, not both")
     if backtest and group is not None:
         raise InputError(
@@ -91,21 +100,16 @@ def run(
     with progress("predicting", quiet or json):
         from bayescale.prediction import predict
         from bayescale.runs import read_points
-        from bayescale.storage import load
 
-        posterior = load(fit, law, group)
+        posterior = open_fit(fit, law, group)
         points = None
         if runs is not None:
             points = read_points(runs, posterior.inputs, parse_columns(columns), where)
+        options: Any = {"level": level, "seed": seed, "allow_failed": allow_failed}
         prediction = predict(
-            posterior,
-            **values,
-            points=points,
-            kind=kind.value,
-            level=level,
-            seed=seed,
-            allow_failed=allow_failed,
+            posterior, **values, more=more, points=points, kind=kind.value, **options
         )
+        others = beside(compare_to, partial(predict, points=prediction.points, level=level))
     if backtest:
         test = of_one_law(posterior, fit, "a backtest is of one law")
         with bar(quiet or json) as shown:
@@ -116,5 +120,13 @@ def run(
                 prediction,
                 tested(test.runs, **test.settings, level=level, seed=seed, progress=shown),
             )
-    emit_result(prediction.to_json, prediction.table, table, json)
+    tables = partial(as_tables, prediction.table(), others)
+    emit_result(prediction.to_json, tables, table, json, **as_json(others))
     report(posterior, prediction.decades_beyond, quiet or json)
+
+
+def by_symbol(values: dict[str, float] | None) -> dict[str, float]:
+    """The inputs by their symbols, from the names of their roles or from symbols."""
+    from bayescale.runs import ROLES
+
+    return {ROLES[name].symbol if name in ROLES else name: v for name, v in (values or {}).items()}

@@ -9,13 +9,12 @@ from bayescale.cli.output import note
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bayescale.mixture import Mixture
-    from bayescale.posterior import Posterior
+    from bayescale.publications import Fit
 
 FAR = 2.0  # decades beyond the runs from which an answer carries a warning
 
 
-def report(posterior: Posterior | Mixture, decades_beyond: NDArray, quiet: bool) -> None:
+def report(posterior: Fit, decades_beyond: NDArray, quiet: bool) -> None:
     """Print the fit's warnings and the distance of the answer, on standard error."""
     if quiet:
         return

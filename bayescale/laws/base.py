@@ -82,6 +82,8 @@ class Law(eqx.Module):
         published fits (`Published`), may be empty;
     ``wider``
         a law that contains this one, which forecasts come from; None if there is none;
+    ``traps``
+        errors that are often made with it, a sentence each, as ``bayescale laws NAME`` shows them;
     ``usual``
         whether it is among the laws that are compared when none are named;
 
@@ -100,6 +102,7 @@ class Law(eqx.Module):
     coordinates: ClassVar[tuple[Coordinate, ...]]
     published: ClassVar[tuple[Published, ...]] = ()
     wider: ClassVar[type[Law] | None] = None
+    traps: ClassVar[tuple[str, ...]] = ()
     usual: ClassVar[bool] = False
 
     @abstractmethod
@@ -114,6 +117,11 @@ class Law(eqx.Module):
     @abstractmethod
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return the coordinates of this law: the inverse of `from_coordinates`."""
+
+    @classmethod
+    def wanted_response(cls) -> str | None:
+        """Return the response to read from a table; None for the loss, or what is in its place."""
+        return None if cls.response == "loss" else cls.response
 
     @classmethod
     def parameters(cls) -> tuple[Parameter, ...]:

@@ -72,6 +72,21 @@ class Chinchilla(Law, ClosedFormOptimum):
             "Besiroglu et al. 2024, arXiv:2404.10102, 240 runs",
             {"E": 1.81686, "A": 482.00572, "B": 2085.4342, "alpha": 0.34781, "beta": 0.36585},
         ),
+        Published(
+            "krajewski-2024-dense",
+            "Krajewski et al. 2024, arXiv:2402.07871, dense models on C4",
+            {"E": 0.47, "A": 16.3, "B": 26.7, "alpha": 0.126, "beta": 0.127},
+        ),
+    )
+
+    traps: ClassVar = (
+        "alpha = 0.07 and beta = 0.16 are no exponents of this law: those near 0.07 to 0.10 are of Kaplan's "
+        "laws, which have no offset; Hoffmann et al. have 0.339 and 0.285.",
+        "The rounded exponents 0.34 and 0.28 of the paper's text put the optimum at 5.76e23 FLOPs at 93 "
+        "tokens per parameter; its unrounded ones (hoffmann-2022) at 59.",
+        "The optimal size is G (C/6)^a, not G C^a: C is 6 N D.",
+        "20 tokens per parameter is what approaches 1 and 2 of Hoffmann et al. give, and the replication "
+        "(besiroglu-2024: 18); this law with the paper's own constants does not.",
     )
 
     def loss(self, x: Inputs) -> Values:

@@ -54,8 +54,8 @@ class Transfer(Law):
     E: Values = parameter("E", "irreducible loss", "loss")
     A: Values = parameter("A", "scale of the term in N", "loss")
     B: Values = parameter("B", "scale of the term in data", "loss")
-    alpha_N: Values = parameter(r"\alpha_N", "exponent of N, from scratch")  # noqa: N815
-    alpha_D: Values = parameter(r"\alpha_D", "exponent of data, from scratch")  # noqa: N815
+    alpha_N: Values = parameter(r"\alpha_N", "exponent of N, from scratch")
+    alpha_D: Values = parameter(r"\alpha_D", "exponent of data, from scratch")
     k: Values = parameter("k", "scale of the data transferred")
     alpha: Values = parameter(r"\alpha", "exponent of fine-tuning data in the data transferred")
     beta: Values = parameter(r"\beta", "exponent of N in the data transferred")

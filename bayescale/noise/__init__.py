@@ -6,11 +6,14 @@ from typing import Any
 
 from bayescale.errors import InputError, Problem
 from bayescale.noise.base import Elliptical, Noise
+from bayescale.noise.counts import LEAST_WRONG, BetaBinomial
 from bayescale.noise.one_sided import OneSided
 from bayescale.noise.symmetric import Gaussian, Laplace, StudentT, StudentTTrend, log_gamma_ratio
 
 __all__ = [
+    "LEAST_WRONG",
     "NOISES",
+    "BetaBinomial",
     "Elliptical",
     "Gaussian",
     "Laplace",
@@ -23,7 +26,8 @@ __all__ = [
 ]
 
 NOISES: dict[str, type[Noise]] = {
-    noise.name: noise for noise in (StudentT, StudentTTrend, Gaussian, Laplace, OneSided)
+    noise.name: noise
+    for noise in (StudentT, StudentTTrend, Gaussian, Laplace, OneSided, BetaBinomial)
 }
 
 

@@ -26,6 +26,27 @@ class Noise(eqx.Module):
     name: ClassVar[str]
     equation: ClassVar[str]
     coordinates: ClassVar[tuple[Coordinate, ...]]
+    counts: ClassVar[bool] = False  # whether it is of counts of items, not of losses
+
+    def likelihood(self, log_loss: Any, log_mean: Any, known: Any, below: Any = 0.0) -> Any:
+        """Return the log density of each observed log loss.
+
+        Parameters
+        ----------
+        log_loss, log_mean
+            Observed, and of the law with its drift.
+        known
+            Known standard error of each log loss; for noise of counts, the number of items.
+        below
+            Decades of compute from each run up to the largest one, 0 or more.
+        """
+        return self.log_density(log_loss - log_mean, known, below)
+
+    def observed(
+        self, generator: np.random.Generator, log_mean: Any, known: Any, below: Any = 0.0
+    ) -> Values:
+        """Draw log losses of runs, in NumPy; arguments as in `likelihood`."""
+        return log_mean + self.scatter(generator, known, below)
 
     @abstractmethod
     def log_density(self, residual: Any, relative_se: Any, below: Any = 0.0) -> Any:

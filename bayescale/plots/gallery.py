@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,17 @@ from bayescale.plots.runs_and_fit import plot_runs
 from bayescale.plots.style import house_style
 from bayescale.pooled import PooledFit
 from bayescale.posterior import Posterior
+from bayescale.publications import PublishedFit
 
 FORMATS = ("png", "pdf")
 
 
 def save_plots(
-    posterior: Posterior, folder: str | Path, level: float = DEFAULT_LEVEL, held_out: Any = None
+    posterior: Posterior,
+    folder: str | Path,
+    level: float = DEFAULT_LEVEL,
+    held_out: Any = None,
+    compare_to: Sequence[PublishedFit] = (),
 ) -> list[Path]:
     """Write every figure of a fit as PNG and PDF, and return the paths.
 
@@ -50,15 +55,21 @@ def save_plots(
         Mass of the intervals.
     held_out
         Runs that were not fitted, for the figure of loss against compute.
+    compare_to
+        Published fits of laws of the same inputs, drawn beside this one.
     """
     figures: dict[str, Callable[[], Any]] = {
         "runs_and_fit": lambda: plot_runs(posterior, level=level),
-        "loss_and_compute": lambda: plot_loss(posterior, level=level, held_out=held_out),
+        "loss_and_compute": lambda: plot_loss(
+            posterior, level=level, held_out=held_out, compare_to=compare_to
+        ),
         "prior_and_posterior": lambda: plot_prior_posterior(posterior),
         "chain_ranks": lambda: plot_ranks(posterior),
     }
     if set(posterior.spec.law.inputs) == {"N", "D"} and posterior.diagnostics.verdict != "failed":
-        figures["optimal_allocation"] = lambda: plot_allocation(posterior, level=level)
+        figures["optimal_allocation"] = lambda: plot_allocation(
+            posterior, level=level, compare_to=compare_to or None
+        )
     folder = _made(folder)
     return [path for name, draw in figures.items() for path in _write(name, draw, folder)]
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
-from bayescale.allocation import allocate
+from bayescale.allocation import allocate, optimal_splits
 from bayescale.intervals import DEFAULT_LEVEL, Interval
-from bayescale.laws import LAWS, ClosedFormOptimum
+from bayescale.laws import LAWS
 from bayescale.plots.style import (
     BLUE,
     GREY,
@@ -21,18 +22,22 @@ from bayescale.plots.style import (
     new_axes,
 )
 from bayescale.posterior import Posterior
+from bayescale.publications import PublishedFit, published
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 def plot_allocation(
-    posterior: Posterior, axes: Any = None, level: float = DEFAULT_LEVEL, decades: float = 3.0
+    posterior: Posterior,
+    axes: Any = None,
+    level: float = DEFAULT_LEVEL,
+    decades: float = 3.0,
+    compare_to: Sequence[PublishedFit] | None = None,
 ) -> tuple[Axes, Axes]:
     """Plot optimal N, and tokens per parameter there, against compute.
 
-    The lines beside the band are the optima of the published Chinchilla fits, and 20 tokens per
-    parameter.
+    The lines beside the band are the optima of published fits, and 20 tokens per parameter.
 
     Parameters
     ----------
@@ -44,6 +49,8 @@ def plot_allocation(
         Mass of the bands.
     decades
         How far beyond the largest run to go.
+    compare_to
+        Published fits of laws of N and D; by default those of the Chinchilla law.
 
     Returns
     -------
@@ -59,7 +66,9 @@ def plot_allocation(
         _band(right, budgets, best.intervals["tokens_per_parameter"], level)
         left.scatter(runs.C, runs.N, s=8, color=GREY, alpha=0.45, lw=0, label="runs")
         right.scatter(runs.C, runs.D / runs.N, s=8, color=GREY, alpha=0.45, lw=0)
-        _published(left, right, budgets, best.flops_per_parameter_token)
+        if compare_to is None:
+            compare_to = [published(fit.key) for fit in LAWS["chinchilla"].published]
+        _published(left, right, budgets, best.flops_per_parameter_token, compare_to)
         left.set(ylabel="optimal parameters N", title="Optimal size")
         right.set(ylabel="tokens per parameter D/N", title="Optimal tokens per parameter")
         for ax in (left, right):
@@ -78,16 +87,13 @@ def _band(ax: Axes, budgets: np.ndarray, intervals: tuple[Interval, ...], level:
     ax.plot(budgets, [i.median for i in intervals], color=BLUE)
 
 
-def _published(left: Axes, right: Axes, budgets: np.ndarray, factor: float) -> None:
-    law = LAWS["chinchilla"]
-    for fit, style in zip(law.published, REFERENCE_LINES, strict=False):
-        point = law.from_published(fit.key)
-        assert isinstance(point, ClosedFormOptimum)
-        with jax.enable_x64(True):
-            N, D = map(np.asarray, point.optimum(budgets, factor))
-        name = fit.source.split(",")[0]
-        left.plot(budgets, N, color=ORANGE, ls=style, lw=1.1, label=name)
-        right.plot(budgets, D / N, color=ORANGE, ls=style, lw=1.1)
+def _published(
+    left: Axes, right: Axes, budgets: np.ndarray, factor: float, fits: Sequence[PublishedFit]
+) -> None:
+    for fit, style in zip(fits, itertools.cycle(REFERENCE_LINES[:2]), strict=False):
+        N, D, _ = optimal_splits(fit.flat_law(), budgets, factor)
+        left.plot(budgets, N[0], color=ORANGE, ls=style, lw=1.1, label=fit.fit.key)
+        right.plot(budgets, D[0] / N[0], color=ORANGE, ls=style, lw=1.1)
     left.plot(
         budgets,
         np.sqrt(budgets / factor / 20),

@@ -17,10 +17,11 @@ from bayescale.plots.style import (
     log_range,
     new_axes,
     plain_loss_ticks,
+    size_axis,
     x_label,
 )
 from bayescale.posterior import Posterior
-from bayescale.prediction import law_loss, mean_loss
+from bayescale.prediction import law_loss, mean_loss, predict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,8 +56,10 @@ def plot_runs(
         left, right = new_axes(1, 2, height=3.0, width=7.4) if axes is None else axes
         if set(posterior.spec.law.inputs) == {"N", "D"}:
             _surface(posterior, left)
-        else:
+        elif len(posterior.inputs) == 1:
             _curve(posterior, left, level)
+        else:
+            _observed(posterior, left, level)
         _residuals(posterior, right, level)
         return left, right
 
@@ -88,7 +91,7 @@ def _surface(posterior: Posterior, ax: Axes) -> None:
            title=f"Runs and {posterior.spec.law.title}", xlim=(N[0], N[-1]), ylim=(D[0], D[-1]))  # fmt: skip
     ax.legend(loc="upper left", handlelength=1.2, frameon=True, framealpha=0.85, edgecolor="none")
     bar = ax.figure.colorbar(points, ax=ax, pad=0.02, aspect=28)
-    bar.set_label(f"loss ({runs.loss_unit})")
+    bar.set_label(runs.what)
     bar.outline.set_visible(False)
 
 
@@ -103,31 +106,47 @@ def _thinned(posterior: Posterior, draws: int = 100) -> Posterior:
 
 
 def _curve(posterior: Posterior, ax: Axes, level: float) -> None:
-    from bayescale.prediction import predict
-
-    runs = posterior.runs
-    x = log_range(runs["x"].min(), runs["x"].max())
-    prediction = predict(posterior, x=x, kind="law", level=level, allow_failed=True)
+    runs, (symbol,) = posterior.runs, posterior.inputs
+    x = log_range(runs[symbol].min(), runs[symbol].max())
+    prediction = predict(posterior, points={symbol: x}, kind="law", level=level, allow_failed=True)
     lower, median, upper = (
         [getattr(i, end) for i in prediction.intervals] for end in ("lower", "median", "upper")
     )
     ax.fill_between(x, lower, upper, color=BLUE, alpha=0.25, lw=0)
     ax.plot(x, median, color=BLUE, label=f"law, {level:.0%}")
-    ax.scatter(runs["x"], runs.loss, s=14, color=GREY, zorder=3, label="runs")
-    ax.set(xscale="log", yscale="log", xlabel=x_label(runs), ylabel=f"loss ({runs.loss_unit})",
+    ax.scatter(runs[symbol], runs.loss, s=14, color=GREY, zorder=3, label="runs")
+    ax.set(xscale="log", yscale="log", xlabel=x_label(runs, symbol), ylabel=runs.what,
            title=f"Runs and {posterior.spec.law.title}")  # fmt: skip
     plain_loss_ticks(ax)
     ax.legend()
+
+
+def _observed(posterior: Posterior, ax: Axes, level: float) -> None:
+    """Observed losses against fitted ones, for a law of several inputs that no plane shows."""
+    runs = posterior.runs
+    fitted = mean_loss(posterior, {symbol: runs[symbol] for symbol in posterior.inputs})
+    tail = (1 - level) / 2
+    low, median, high = np.quantile(fitted, [tail, 0.5, 1 - tail], axis=0)
+    ends = [min(median.min(), runs.loss.min()), max(median.max(), runs.loss.max())]
+    ax.plot(ends, ends, color=BLUE, lw=0.8, label="as fitted")
+    ax.hlines(runs.loss, low, high, color=BLUE, lw=1.0, alpha=0.4)
+    ax.scatter(median, runs.loss, s=14, color=GREY, zorder=3, label=f"runs; law, {level:.0%}")
+    ax.set(xscale="log", yscale="log", xlabel=f"fitted {runs.what}",
+           ylabel=f"observed {runs.what}",
+           title=f"Runs and {posterior.spec.law.title}")  # fmt: skip
+    plain_loss_ticks(ax)
+    ax.legend(loc="upper left")
 
 
 def _residuals(posterior: Posterior, ax: Axes, level: float) -> None:
     runs = posterior.runs
     inputs = {symbol: runs[symbol] for symbol in posterior.spec.law.inputs}
     fitted = np.median(mean_loss(posterior, inputs), axis=0)
-    residuals = 100 * (np.log(runs.loss) - np.log(fitted))
-    two = {"N", "D"} <= set(runs.inputs)
-    horizontal = runs.C if two else inputs[posterior.spec.law.inputs[0]]
-    scatter = 100 * posterior.scatter(inputs, 0.0, np.random.default_rng(0))
+    residuals = 100 * (runs.log_loss - np.log(fitted))
+    two = {"N", "D"} <= set(posterior.inputs)
+    horizontal, label, logarithmic = size_axis(posterior, runs)
+    new = posterior.observed(inputs, fitted[None, :], np.random.default_rng(0))
+    scatter = 100 * (np.log(new) - np.log(fitted))
     tail = (1 - level) / 2
     low, high = np.quantile(scatter, [tail, 1 - tail])
     inside = np.mean((residuals >= low) & (residuals <= high))
@@ -151,8 +170,12 @@ def _residuals(posterior: Posterior, ax: Axes, level: float) -> None:
         bar = ax.figure.colorbar(points, ax=ax, pad=0.02, aspect=28)
         bar.set_label("tokens per parameter D/N")
         bar.outline.set_visible(False)
-    label = "training FLOPs C" if two else x_label(runs)
-    ax.set(xscale="log", xlabel=label, ylabel="residual of log loss (%)", title="Residuals")
+    ax.set(
+        xscale="log" if logarithmic else "linear",
+        xlabel=label,
+        ylabel="residual of log loss (%)",
+        title="Residuals",
+    )
     bottom, top = min(residuals.min(), low), max(residuals.max(), high)
     ax.set_ylim(bottom - 0.1 * (top - bottom), top + 0.3 * (top - bottom))
     ax.legend(loc="upper left")

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescale.drift import log_compute
+from bayescale.posterior import Posterior
 from bayescale.runs import ROLES, Runs
-from bayescale.runs.catalogue import SYMBOL_TO_ROLE
+from bayescale.runs.catalogue import SYMBOL_TO_ROLE, scales
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,8 +82,26 @@ def plain_loss_ticks(ax: Axes) -> None:
     ax.yaxis.set_minor_formatter(NullFormatter())
 
 
-def x_label(runs: Runs) -> str:
+def x_label(runs: Runs, symbol: str = "x") -> str:
     """The axis label of the input of a law of one variable."""
-    column = runs.columns.get("x", "x")
+    column = runs.columns.get("x", "x") if symbol == "x" else symbol
     role = ROLES.get(SYMBOL_TO_ROLE.get(column, ""))
     return f"{role.meaning} {role.symbol}" if role and role.symbol != "x" else column
+
+
+def size_axis(posterior: Posterior, runs: Runs) -> tuple[np.ndarray, str, bool]:
+    """How large runs are, as an axis: values, label, and whether the axis is logarithmic.
+
+    Compute for a law of N and D, the input of a law of one variable, else the product of the inputs that
+    grow with compute; the runs in their order where none does.
+    """
+    inputs = posterior.inputs
+    if {"N", "D"} <= set(inputs):
+        return runs.C, "training FLOPs C", True
+    if len(inputs) == 1:
+        return runs[inputs[0]], x_label(runs, inputs[0]), True
+    sizes = scales(inputs)
+    if not sizes:
+        return np.arange(len(runs), dtype=float), "run, in the order of the table", False
+    label = x_label(runs, sizes[0]) if len(sizes) == 1 else " × ".join(sizes)
+    return 10 ** log_compute({symbol: runs[symbol] for symbol in inputs}), label, True

@@ -107,6 +107,7 @@ ROLES: dict[str, Role] = {
         Role("x", "x", "the one input of a law of one variable", ("x",)),
         Role("steps", "S_min", "training steps, at a batch far above the critical one",
              ("stepsmin", "smin", "minsteps")),
+        Role("step", "step", "training step of a checkpoint", ("step", "trainingstep", "iteration")),
         Role("finetuning_tokens", "D_f", "tokens of fine-tuning",
              ("finetuningtokens", "df", "finetunetokens", "tokensfinetuning")),
         Role("samples", "k", "samples (attempts) per problem", ("samples", "nsamples", "attempts"),
@@ -139,6 +140,8 @@ ROLES: dict[str, Role] = {
         _setting("streams", "P", "parallel streams", FROM_ONE, "parallelstreams", "nstreams"),
         _setting("vocabulary_params", "N_v", "parameters of the vocabulary", ABOVE_ZERO,
                  "nv", "vocabparams", "embeddingparams"),
+        _setting("unigram_ratio", "unigram_ratio", "perplexity over that of the unigram model, e^L_u",
+                 ABOVE_ZERO, "normalizedperplexity", "normalisedperplexity"),
         _setting("learning_rate", "lr", "learning rate", ABOVE_ZERO, "lr"),
         _setting("batch_size", "batch", "tokens of a batch", ABOVE_ZERO, "batch", "batchtokens"),
         *(_setting(f"share_{i}", f"h_{i}", f"share of domain {i} in the training tokens", SHARE)

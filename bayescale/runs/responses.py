@@ -90,7 +90,8 @@ def read_response(table: Table, resolved: Mapping[str, str], wanted: str | None)
     items = read("items", column["items"]) if wanted == ERROR and column["items"] else None
     se = read("loss_se", resolved["loss_se"]) if "loss_se" in resolved else None
     if se is None and items is not None:
-        se = np.sqrt(values * (1 - values) / items)
+        share = np.clip(values, 0, 1)
+        se = np.sqrt(share * (1 - share) / np.maximum(items, 1))
     columns = {role: column[role]} | ({"items": column["items"]} if items is not None else {})
     found = [pair for pairs in read.problems.values() for pair in pairs]
     return Response(wanted, values, se, items, columns, found)

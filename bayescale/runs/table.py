@@ -208,9 +208,27 @@ class Runs:
         return FLOPS_PER_PARAMETER_TOKEN
 
     @property
+    def what(self) -> str:
+        """What the response is, with its unit, for the axis of a figure."""
+        return f"loss ({self.loss_unit})" if self.response == LOSS else self.loss_unit
+
+    @property
+    def log_loss(self) -> Floats:
+        """Log losses; of an error rate of 0, that of a trillionth."""
+        return np.log(np.maximum(self.loss, 1e-12) if self.items is not None else self.loss)
+
+    @property
     def relative_se(self) -> Floats:
         """Standard error of each log loss; 0 where the table has no standard errors."""
-        return np.zeros(len(self)) if self.loss_se is None else self.loss_se / self.loss
+        if self.loss_se is None:
+            return np.zeros(len(self))
+        return self.loss_se / np.where(self.loss > 0, self.loss, 1.0)
+
+    def known(self, counts: bool) -> Floats:
+        """Return what noise knows of each row: its standard error, or for noise of counts its items."""
+        if not counts:
+            return self.relative_se
+        return np.zeros(len(self)) if self.items is None else self.items
 
     @property
     def data_hash(self) -> str:

@@ -238,7 +238,8 @@ def fit_many(
             )  # fmt: skip
         source = SeparateSets(runs, checks)
     else:
-        source = TableSets(group_runs(runs, by, columns, where, loss_unit), checks)
+        wanted = spec.law.wanted_response(), spec.law.inputs
+        source = TableSets(group_runs(runs, by, columns, where, loss_unit, *wanted), checks)
     with opened(executor, workers, per_chunk) as where_to:
         job = make_job(
             spec, where_to, method, seed, level, points, flops, draws, sets, side_by_side

@@ -168,7 +168,9 @@ class SeparateSets(Sets):
 
     def prepare(self, i: int) -> Prepared:
         """Return one set, ready to be fitted."""
-        return self.checks.prepare(lambda: as_runs(list(self.tables.values())[i]))
+        return self.checks.prepare(
+            lambda: as_runs(list(self.tables.values())[i], self.checks.spec.law)
+        )
 
     def digest(self) -> str:
         """Return a hash of the numbers of all sets that can be fitted."""
