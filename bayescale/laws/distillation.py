@@ -143,6 +143,9 @@ class Distillation(Law):
             },
         ),
     )  # fmt: skip
+    traps: ClassVar = (
+        "c_1 and f_1 are not separately identified: for c_1 f_1 well above 1 only turn and f_1 are.",
+    )
 
     def supervised(self) -> Coupled:
         """Return the law of the student without a teacher."""

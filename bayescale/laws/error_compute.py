@@ -61,6 +61,9 @@ class ErrorCompute(Law):
         SHARE_OF_FLOOR,
         Coordinate("B", LogNormal(0.5, 0.7), "B", "steepness in log compute"),
     )
+    traps: ClassVar = (
+        "Without --effects group, differences between families pass for an effect of compute.",
+    )
 
     def loss(self, x: Inputs) -> Values:
         """Return the error at ``x["C"]``, ``x["chance"]``."""

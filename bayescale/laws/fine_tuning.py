@@ -64,6 +64,9 @@ class FineTuning(Law):
             "exponent of the fine-tuning data",
         ),
     )
+    traps: ClassVar = (
+        "A holds the units of X and D_f, so fits of different X do not compare by it.",
+    )
 
     def loss(self, x: Inputs) -> Values:
         """Return the loss at ``x["N"]``, ``x["D_f"]``."""

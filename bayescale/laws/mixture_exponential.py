@@ -54,22 +54,23 @@ class MixtureExponential(Law):
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
-        """Return the law with this loss at the mean mixture, share of c and contrasts."""
+        """Return the law with this loss at the mean mixture, share of c and slopes there."""
         c = coordinates
-        effects = shares.from_contrasts(shares.per_domain(c, "effect", cls.domains - 1))
-        free = {f"t_{i}": t for i, t in enumerate(effects[:-1], start=1)}
+        slopes = shares.from_contrasts(shares.per_domain(c, "slope", cls.domains - 1))
+        free = {f"t_{i}": s / (1 - c["share_c"]) for i, s in enumerate(slopes[:-1], start=1)}
         reducible = c["L_ref"] * (1 - c["share_c"])
         scale = reducible / cls(c=0.0, k=1.0, **free).loss(reference)
         return cls(c=c["L_ref"] * c["share_c"], k=scale, **free)
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
-        """Return the loss at the mean mixture, the share of c in it and the contrasts of t_j."""
+        """Return the loss at the mean mixture, the share of c in it and the slopes there."""
         loss = self.loss(reference)
-        found = shares.to_contrasts(self.effects())
+        reducible = self._of("k") * self._mixed(reference) / loss
+        found = shares.to_contrasts([reducible * t for t in self.effects()])
         return {
             "L_ref": loss,
             "share_c": self._of("c") / loss,
-            **{f"effect_{i}": value for i, value in enumerate(found, start=1)},
+            **{f"slope_{i}": value for i, value in enumerate(found, start=1)},
         }
 
 
@@ -91,7 +92,7 @@ def mixture_exponential(domains: int) -> type[Law]:
             for i in range(1, domains)
         },
     }
-    meaning = "effect of a share on log reducible loss"
+    meaning = "slope of log loss in a share at the mean mixture"
     return shares.of_domains(
         MixtureExponential,
         domains,
@@ -110,8 +111,8 @@ def mixture_exponential(domains: int) -> type[Law]:
                 "loss of the mean mixture of the runs",
                 "loss",
             ),
-            Coordinate("share_c", Beta(1, 1), r"c/L_0", "share of that loss that is irreducible"),
-            *shares.contrasts("effect", r"\Delta t", meaning, domains, sd=2.0),
+            Coordinate("share_c", Beta(1.5, 2), r"c/L_0", "share of that loss that is irreducible"),
+            *shares.contrasts("slope", "s", meaning, domains, sd=1.0),
         ),
     )
 

@@ -51,6 +51,10 @@ class PassPower(Law):
         Coordinate("coverage_1", Beta(1, 1), "c_1", "coverage of one sample"),
         Coordinate("decay", LogNormal(0.4, 0.8), "-b", "exponent of the samples, without its sign"),
     )
+    traps: ClassVar = (
+        "Points of several k computed from the same samples are strongly correlated.",
+        "The same curve is written a k^(-b) elsewhere, with the sign of b turned.",
+    )
 
     def loss(self, x: Inputs) -> Values:
         """Return the error at ``x["k"]``."""

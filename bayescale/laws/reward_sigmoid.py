@@ -64,6 +64,9 @@ class RewardSigmoid(Law):
         ),
         Coordinate("B", LogNormal(1.0, 0.5), "B", "steepness in log compute"),
     )
+    traps: ClassVar = (
+        "A is not identified before the knee, by runs that all end with C below C_mid.",
+    )
 
     def loss(self, x: Inputs) -> Values:
         """Return the reward at ``x["C"]``."""

@@ -96,6 +96,10 @@ class Transfer(Law):
             "exponent of N in the data transferred",
         ),
     )
+    traps: ClassVar = (
+        "From fine-tuned runs alone k is not told from B, nor alpha from alpha_D: add runs from scratch, "
+        "with pretrained = 0.",
+    )
 
     def loss(self, x: Inputs) -> Values:
         """Return the loss at ``x["N"]``, ``x["D_f"]``, ``x["pretrained"]``."""
