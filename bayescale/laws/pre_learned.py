@@ -59,18 +59,18 @@ class PreLearned(Law):
             "loss at the geometric centre of D_f",
             "loss",
         ),
-        Coordinate("share_E", Beta(1, 1), r"E/L_0", "share of that loss that is irreducible"),
+        Coordinate("share_E", Beta(1.5, 2.5), r"E/L_0", "share of that loss that is irreducible"),
         Coordinate(
             "share_learned",
-            Beta(1.2, 1.5),
+            Beta(2, 2),
             r"s_l",
             "share of what was learned before in all data, at the centre",
         ),
         Coordinate(
-            "rate",
-            LogNormal(0.25, 0.7, low=0.005, high=2.0),
-            r"\beta (1 - s_l)",
-            "exponent of the data that fine-tuning shows at the centre",
+            "slope",
+            LogNormal(0.1, 0.6, low=0.02, high=1.0),
+            r"-\partial \ln L / \partial \ln D_f",
+            "slope of log loss in log data at the centre",
         ),
     )
 
@@ -84,9 +84,9 @@ class PreLearned(Law):
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
-        """Return the law with this loss at the centre, share of E, share of what was learned, exponent."""
+        """Return the law with this loss at the centre, share of E, share of what was learned, slope."""
         c, share = coordinates, coordinates["share_learned"]
-        beta = c["rate"] / (1 - share)
+        beta = c["slope"] / ((1 - c["share_E"]) * (1 - share))
         log_ratio = (jnp.log(share) - jnp.log1p(-share)) / beta
         return cls(
             E=c["L_ref"] * c["share_E"],
@@ -96,12 +96,12 @@ class PreLearned(Law):
         )
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
-        """Return the loss, the share of E, that of what was learned and the exponent at the centre."""
+        """Return the loss, the share of E, that of what was learned and the slope at the centre."""
         loss = self.loss(reference)
         learned = self._learned(reference)
         return {
             "L_ref": loss,
             "share_E": self.E / loss,
             "share_learned": learned,
-            "rate": self.beta * (1 - learned),
+            "slope": self.beta * (1 - learned) * self.K * learned / loss,
         }
