@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from bayescale.backtesting import Backtest, backtest
     from bayescale.calibration import Calibration, calibrate
     from bayescale.comparison import Comparison, compare
+    from bayescale.costs import Cost
     from bayescale.diagnostics import Diagnostics, Verdict
+    from bayescale.downstream import ErrorPrediction, predict_error
+    from bayescale.emergence import MetricComparison, compare_metrics, thresholded
     from bayescale.errors import BayescaleError, DesignError, FailedFitError, InputError
     from bayescale.estimation import PointEstimate, point_estimate
     from bayescale.fitting import fit
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from bayescale.posterior import Posterior
     from bayescale.prediction import Prediction, predict
     from bayescale.publications import PublishedFit, published
+    from bayescale.regret import Assessment, Region, region, what_if
     from bayescale.resampling import Bootstrap, bootstrap
     from bayescale.runs import Runs
     from bayescale.simulation import Simulation, simulate
@@ -39,19 +43,23 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Allocation": "allocation",
+    "Assessment": "regret",
     "Backtest": "backtesting",
     "BayescaleError": "errors",
     "Bootstrap": "resampling",
     "Calibration": "calibration",
     "Comparison": "comparison",
+    "Cost": "costs",
     "DesignError": "errors",
     "Diagnostics": "diagnostics",
+    "ErrorPrediction": "downstream",
     "FailedFitError": "errors",
     "Identifiability": "identifiability",
     "Influence": "leaving_out",
     "InputError": "errors",
     "Interval": "intervals",
     "ManyFits": "sweep.many",
+    "MetricComparison": "emergence",
     "Mixture": "mixture",
     "Outliers": "outlying",
     "PointEstimate": "estimation",
@@ -59,6 +67,7 @@ _HOMES = {
     "Posterior": "posterior",
     "Prediction": "prediction",
     "PublishedFit": "publications",
+    "Region": "regret",
     "Runs": "runs",
     "Simulation": "simulation",
     "Verdict": "diagnostics",
@@ -68,6 +77,7 @@ _HOMES = {
     "calibrate": "calibration",
     "check_law": "law_checks",
     "compare": "comparison",
+    "compare_metrics": "emergence",
     "fit": "fitting",
     "fit_many": "sweep.many",
     "fit_pooled": "pooling",
@@ -78,27 +88,35 @@ _HOMES = {
     "outliers": "outlying",
     "point_estimate": "estimation",
     "predict": "prediction",
+    "predict_error": "downstream",
     "published": "publications",
+    "region": "regret",
     "simulate": "simulation",
+    "thresholded": "emergence",
+    "what_if": "regret",
     "widen": "widening",
 }
 _MODULES = ("datasets", "drift", "laws", "plots", "priors", "units")
 
 __all__ = [
     "Allocation",
+    "Assessment",
     "Backtest",
     "BayescaleError",
     "Bootstrap",
     "Calibration",
     "Comparison",
+    "Cost",
     "DesignError",
     "Diagnostics",
+    "ErrorPrediction",
     "FailedFitError",
     "Identifiability",
     "Influence",
     "InputError",
     "Interval",
     "ManyFits",
+    "MetricComparison",
     "Mixture",
     "Outliers",
     "PointEstimate",
@@ -106,6 +124,7 @@ __all__ = [
     "Posterior",
     "Prediction",
     "PublishedFit",
+    "Region",
     "Runs",
     "Simulation",
     "Verdict",
@@ -115,6 +134,7 @@ __all__ = [
     "calibrate",
     "check_law",
     "compare",
+    "compare_metrics",
     "datasets",
     "drift",
     "fit",
@@ -129,10 +149,14 @@ __all__ = [
     "plots",
     "point_estimate",
     "predict",
+    "predict_error",
     "priors",
     "published",
+    "region",
     "simulate",
+    "thresholded",
     "units",
+    "what_if",
     "widen",
 ]
 

@@ -452,7 +452,7 @@ class Posterior:
         summary = self.summary(level)
         shared = [] if self.spec.effects is None else [self.spec.effects.parameter]
         declared = [*self.spec.law.parameters(), *self.spec.noise.parameters(), *shared]
-        declared = [p for p in (*declared, *DERIVED, SCALE) if p.name in summary]
+        declared += [p for p in (*DERIVED, SCALE) if p.name in self.derived]
         marks = [self.mark(p.name) for p in declared]
         rows = tuple(
             (

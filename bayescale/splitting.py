@@ -137,6 +137,13 @@ def cheapest_splits(law: Law, losses: ArrayLike, terms: Terms) -> tuple[Floats, 
         return tuple(map(np.asarray, found))  # type: ignore[return-value]
 
 
+def reaching(law: Law, losses: Floats, terms: Terms) -> tuple[Floats, Floats, Floats]:
+    """Return what `cheapest_splits` does for losses of each draw's own, shape (laws, losses)."""
+    with jax.enable_x64(True):
+        found = _each_cheapest(law, jnp.asarray(losses, dtype=float), terms.numbers)
+        return tuple(map(np.asarray, found))  # type: ignore[return-value]
+
+
 def loss_at(law: Law, log_n: Any, log_d: Any, at: Mapping[str, Any]) -> Any:
     """Return the loss at the logarithms of size and tokens."""
     return law.loss({size_symbol(law.inputs): jnp.exp(log_n), "D": jnp.exp(log_d), **at})
@@ -191,40 +198,48 @@ def _among_sizes(law: Any, budget: Any, n: Numbers) -> tuple[Any, ...]:
 
 @jax.jit
 def _cheapest(law: Any, losses: Any, n: Numbers) -> tuple[Any, ...]:
-    def one(law: Any, loss: Any) -> tuple[Any, ...]:
-        top = jnp.log(n.most_D)
-
-        def tokens(log_n: Any) -> Any:
-            """Log of the tokens that reach the loss; differentiable: Newton's steps end the search."""
-
-            def short(log_d: Any) -> Any:
-                return loss - loss_at(law, log_n, log_d, n.at)
-
-            log_d, _ = root(short, 0.0, top)
-            log_d = jax.lax.stop_gradient(log_d)
-            for _ in range(2):
-                slope = jax.grad(short)(log_d)
-                log_d = log_d - short(log_d) / jnp.where(slope > 0, slope, 1.0)
-            return log_d
-
-        def log_cost(log_n: Any) -> Any:
-            return jnp.log(total(n, jnp.exp(log_n), jnp.exp(tokens(log_n))))
-
-        if n.sizes.size:
-            sizes = jnp.log(n.sizes)
-            costs = jax.vmap(log_cost)(sizes)
-            reach = jax.vmap(lambda size: loss_at(law, size, top, n.at))(sizes) < loss
-            costs = jnp.where(reach, costs, jnp.inf)
-            log_n, there = sizes[jnp.argmin(costs)], reach.any()
-        else:
-            high = jnp.log(n.most_N)
-            there = loss_at(law, high, top, n.at) < loss
-            least, _ = root(lambda size: loss - loss_at(law, size, top, n.at), 0.0, high)
-            log_n, _ = minimum(log_cost, jnp.minimum(least + 1e-9, high), high)
-        N, D = jnp.exp(log_n), jnp.exp(tokens(log_n))
-        return tuple(jnp.where(there, v, jnp.inf) for v in (N, D, total(n, N, D)))
-
+    one = partial(_cheapest_one, n=n)
     return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(law, losses)
+
+
+@jax.jit
+def _each_cheapest(law: Any, losses: Any, n: Numbers) -> tuple[Any, ...]:
+    one = partial(_cheapest_one, n=n)
+    return jax.vmap(jax.vmap(one, (None, 0)))(law, losses)
+
+
+def _cheapest_one(law: Any, loss: Any, n: Numbers) -> tuple[Any, ...]:
+    top = jnp.log(n.most_D)
+
+    def tokens(log_n: Any) -> Any:
+        """Log of the tokens that reach the loss; differentiable: Newton's steps end the search."""
+
+        def short(log_d: Any) -> Any:
+            return loss - loss_at(law, log_n, log_d, n.at)
+
+        log_d, _ = root(short, 0.0, top)
+        log_d = jax.lax.stop_gradient(log_d)
+        for _ in range(2):
+            slope = jax.grad(short)(log_d)
+            log_d = log_d - short(log_d) / jnp.where(slope > 0, slope, 1.0)
+        return log_d
+
+    def log_cost(log_n: Any) -> Any:
+        return jnp.log(total(n, jnp.exp(log_n), jnp.exp(tokens(log_n))))
+
+    if n.sizes.size:
+        sizes = jnp.log(n.sizes)
+        costs = jax.vmap(log_cost)(sizes)
+        reach = jax.vmap(lambda size: loss_at(law, size, top, n.at))(sizes) < loss
+        costs = jnp.where(reach, costs, jnp.inf)
+        log_n, there = sizes[jnp.argmin(costs)], reach.any()
+    else:
+        high = jnp.log(n.most_N)
+        there = loss_at(law, high, top, n.at) < loss
+        least, _ = root(lambda size: loss - loss_at(law, size, top, n.at), 0.0, high)
+        log_n, _ = minimum(log_cost, jnp.minimum(least + 1e-9, high), high)
+    N, D = jnp.exp(log_n), jnp.exp(tokens(log_n))
+    return tuple(jnp.where(there, v, jnp.inf) for v in (N, D, total(n, N, D)))
 
 
 def optimal_splits(

@@ -11,11 +11,11 @@ TYPICAL = {  # where the input lies in studies
     "N": 4e8, "D": 8e9, "U": 2e9, "C": 2e19, "x": 3e8, "S_min": 2e4, "D_f": 1e8, "k": 30.0,
     "N_act": 4e8, "experts": 16.0, "G": 4.0, "S": 0.5, "P_w": 8.0, "P_a": 8.0, "P_kv": 8.0,
     "P_post": 6.0, "group_size": 64.0, "L_T": 2.4, "P": 4.0, "N_v": 3e7, "lr": 1e-3, "batch": 5e5,
-    "r": 0.3, "step": 300.0,
+    "r": 0.3, "step": 300.0, "L_pre": 2.5, "chance": 0.25,
 }  # fmt: skip
 RANGE = {  # factors around it, where those of the others are a tenth to ten times
     "experts": 4.0, "G": 2.0, "P_w": 2.0, "P_a": 2.0, "P_kv": 2.0, "P_post": 1.6, "L_T": 1.2,
-    "P": 2.0, "k": 10.0, "group_size": 4.0, "U": 3.0,
+    "P": 2.0, "k": 10.0, "group_size": 4.0, "U": 3.0, "L_pre": 1.3,
 }  # fmt: skip
 LOSS = 2.5
 

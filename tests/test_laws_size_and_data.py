@@ -364,7 +364,7 @@ def mixtures(total=1.0, count=60, seed=0):
 
 
 def test_shares_that_do_not_sum_to_one_are_refused():
-    with pytest.raises(InputError, match=r"the shares h of the sources must sum to 1. Give shares"):
+    with pytest.raises(InputError, match=r"the shares h_1 to h_\d must sum to 1"):
         bayescale.fit(mixtures(0.9), law="data-quality-3")
 
 

@@ -27,6 +27,7 @@ from bayescale.cli import (
     predict,
     simulate,
     sweep,
+    what_if,
 )
 from bayescale.cli.output import clean
 from bayescale.errors import BayescaleError, FailedFitError
@@ -41,8 +42,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, identify, outliers, backtest, compare, calibrate, sweep,
-    bootstrap, influence, simulate, laws,
+    demo, describe, fit, predict, allocate, what_if, identify, outliers, backtest, compare, calibrate,
+    sweep, bootstrap, influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.NAME, epilog=command.EXAMPLE)(command.run)

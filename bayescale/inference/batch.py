@@ -316,6 +316,8 @@ class _Chunk:
         mass = np.random.default_rng(self.settings.seed).uniform(size=(1, CALL, self.size))
         reference = {name: value[:, None] for name, value in self.data.reference.items()}
         points = prior_points(self.spec, reference, mass)
+        # One set of points where no prior is relative to the data.
+        points = np.broadcast_to(points, (self.settings.sets, *points.shape[1:]))
         value = np.nan_to_num(self.density(points, self.there), nan=-np.inf)
         best = np.argsort(-value, axis=1)[:, :STARTS]
         return np.take_along_axis(points, best[..., None], axis=1)

@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 
 from bayescale.errors import InputError, Problem
-from bayescale.laws.base import Inputs, Law, Rule, power
+from bayescale.laws.base import Inputs, Law, power
 from bayescale.laws.chinchilla import Chinchilla
+from bayescale.laws.shares import share_symbols, sum_rule
 from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import Reference, ShiftedGamma, StudentT
 
 MOST_SOURCES = 8  # as many as there are columns for shares
 DEGREES, SCALE = 4.0, 0.4  # of the prior of log quality: Student-t
-TOLERANCE = 0.001
 
 
 class DataQuality(Law):
@@ -62,17 +62,6 @@ class DataQuality(Law):
         "arXiv:2305.16264"
     )
     falls_in: ClassVar = ("N", "D")
-    rules: ClassVar = (
-        Rule(
-            holds=lambda x: (
-                abs(sum(v for s, v in x.items() if s.startswith("h_")) - 1) <= TOLERANCE
-            ),
-            words="the shares h of the sources must sum to 1",
-            remedy="give shares of training tokens, not percentages, of all sources of the run; lump the "
-            "small ones together, or use a law of more sources",
-        ),
-    )
-
     E: Values = parameter("E", "irreducible loss", "loss")
     A: Values = parameter("A", "scale of the term in N", "loss")
     B: Values = parameter("B", "scale of the term in tokens of source 1", "loss")
@@ -148,7 +137,7 @@ def data_quality(sources: int) -> type[DataQuality]:
 
 @lru_cache(maxsize=MOST_SOURCES)
 def _of_sources(sources: int) -> type[DataQuality]:
-    shares = tuple(f"h_{i}" for i in range(1, sources + 1))
+    shares = share_symbols(sources)
     rated = range(2, sources + 1)
     name = f"DataQuality{sources}"
     qualities = {
@@ -180,6 +169,7 @@ def _of_sources(sources: int) -> type[DataQuality]:
         "title": f"Chinchilla law of {sources} sources of data",
         "equation": r"L = E + A N^{-\alpha} + B (D \sum_i q_i h_i)^{-\beta},\ q_1 = 1",
         "inputs": ("N", "D", *shares),
+        "rules": (sum_rule(sources),),
         "coordinates": (*Chinchilla.coordinates, *odds, precision),
         **qualities,
     }

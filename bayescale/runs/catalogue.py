@@ -33,6 +33,7 @@ ABOVE_ZERO = Domain("above 0", 0.0, low_open=True)
 FROM_ZERO = Domain("0 or more", 0.0)
 FROM_ONE = Domain("1 or more", 1.0)
 SHARE = Domain("between 0 and 1", 0.0, 1.0, high_open=False)
+POSITIVE_SHARE = Domain("above 0, and 1 at most", 0.0, 1.0, low_open=True, high_open=False)
 BELOW_ONE = Domain("0 or more and below 1", 0.0, 1.0)
 
 
@@ -55,6 +56,9 @@ class Role:
         Where its values lie.
     scale
         Whether it is a size that grows with compute, so that extrapolation is along it.
+    given
+        Whether it is a constant of the task, which no law learns from and which may be the same in
+        every run.
     """
 
     name: str
@@ -63,11 +67,15 @@ class Role:
     spellings: tuple[str, ...] = ()
     domain: Domain = ABOVE_ZERO
     scale: bool = True
+    given: bool = False
 
 
-def _setting(name: str, symbol: str, meaning: str, domain: Domain, *spellings: str) -> Role:
+def _setting(
+    name: str, symbol: str, meaning: str, domain: Domain, *spellings: str, given: bool = False
+) -> Role:
     """An input that is no size: some laws need it, and it is read only for them."""
-    return Role(name, symbol, meaning, (name.replace("_", ""), *spellings), domain, scale=False)
+    known = (name.replace("_", ""), *spellings)
+    return Role(name, symbol, meaning, known, domain, scale=False, given=given)
 
 
 ROLES: dict[str, Role] = {
@@ -122,6 +130,13 @@ ROLES: dict[str, Role] = {
                  "ppost", "bitspost", "ptqbits"),
         _setting("group_size", "group_size", "weights that share a scale of quantization", FROM_ONE),
         _setting("teacher_loss", "L_T", "loss of the teacher", ABOVE_ZERO, "lt", "lossteacher"),
+        _setting("pretrained", "pretrained", "1 if it starts from a pretrained model, 0 if from scratch",
+                 SHARE),
+        _setting("pretraining_loss", "L_pre", "loss that the error is explained by", ABOVE_ZERO,
+                 "lpre", "taskloss"),
+        _setting("chance", "chance", "share of items that guessing gets right", BELOW_ONE,
+                 "chancerate", "guessrate", given=True),
+        _setting("reward", "reward", "reward, as a share of the highest", POSITIVE_SHARE, "passrate"),
         _setting("streams", "P", "parallel streams", FROM_ONE, "parallelstreams", "nstreams"),
         _setting("vocabulary_params", "N_v", "parameters of the vocabulary", ABOVE_ZERO,
                  "nv", "vocabparams", "embeddingparams"),
@@ -181,6 +196,12 @@ def is_size(symbol: str) -> bool:
     """Whether an input grows with compute, as a law's own input is taken to do."""
     role = SYMBOL_TO_ROLE.get(symbol)
     return role is None or ROLES[role].scale
+
+
+def is_given(symbol: str) -> bool:
+    """Whether an input is a constant of the task, which may be the same in every run."""
+    role = SYMBOL_TO_ROLE.get(symbol)
+    return role is not None and ROLES[role].given
 
 
 def scales(symbols: Collection[str]) -> tuple[str, ...]:

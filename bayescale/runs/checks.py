@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from bayescale.errors import DesignError, InputError, Problem
-from bayescale.runs.catalogue import SYMBOL_TO_ROLE, meaning_of
+from bayescale.runs.catalogue import SYMBOL_TO_ROLE, is_given, meaning_of
 from bayescale.runs.monotone import rise
 from bayescale.runs.roles import nearest
 from bayescale.runs.sharing import sharing
@@ -197,7 +197,7 @@ def _constant(runs: Runs, inputs: Sequence[str], law: str) -> list[Problem]:
     problems = []
     for symbol in inputs:
         values = runs[symbol]
-        if np.ptp(values) > 0:
+        if np.ptp(values) > 0 or is_given(symbol):
             continue
         others = [SYMBOL_TO_ROLE.get(other, other) for other in inputs if other != symbol]
         problems.append(

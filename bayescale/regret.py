@@ -1,0 +1,445 @@
+"""What a plan loses against the best one of its budget, and which plans lose little."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayescale.costs import Cost
+from bayescale.errors import InputError, Problem
+from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
+from bayescale.laws import law_losses
+from bayescale.mixture import pooled
+from bayescale.prediction import Prediction, positive, predict, shares_of
+from bayescale.publications import Fit
+from bayescale.splitting import Terms, best_splits, reaching, size_symbol, total
+from bayescale.tables import Column, Table, number
+from bayescale.terms import check_paid, require_optimum, terms_of
+
+if TYPE_CHECKING:
+    import pandas
+
+Floats = NDArray[np.float64]
+TOLERANCE = 0.005  # of the loss: plans that lose no more count among the best
+HIGH = 0.9  # the quantile of the regret that is shown beside its mean
+SPAN, POINTS = 2.0, 161  # decades to each side of the best size, and sizes that are tried
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A plan, what it would show, and what it loses against the best of the same budget.
+
+    Parameters
+    ----------
+    N, D, C
+        The plan, and its FLOPs, those of inference included.
+    prediction
+        Loss of a new run of it.
+    best
+        ``"N"``, ``"D"`` at the optimum of the same budget, and ``"tokens_per_parameter"`` there.
+    excess
+        Relative loss above that of the optimum, by the law.
+    wasted
+        Share of the budget that the optimum would not have needed for the same loss.
+    probability
+        That the plan is among the best: its excess is `tolerance` or less.
+    expected, high
+        Mean and 90th percentile of the excess.
+    tolerance, level
+        What counts as among the best; mass of the intervals.
+    terms, cost
+        What a split may be; hours and money.
+    basis, laws
+        What was fitted in words; name of each law to its share of the draws.
+    tokens_per_year
+        Tokens that come in a year, if it was given: then D is so many years of data.
+    """
+
+    N: float
+    D: float
+    C: float
+    prediction: Prediction
+    best: Mapping[str, Interval]
+    excess: Interval
+    wasted: Interval
+    probability: float
+    expected: float
+    high: float
+    tolerance: float
+    level: float
+    terms: Terms
+    cost: Cost | None
+    basis: str
+    laws: Mapping[str, float]
+    tokens_per_year: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The assessment as plain data."""
+        (point,) = self.prediction.to_json()["points"]
+        found = {
+            "N": self.N,
+            "D": self.D,
+            "C": self.C,
+            "tokens_per_parameter": self.D / self.N,
+            "level": self.level,
+            "loss": point,
+            "best": {name: interval.to_json() for name, interval in self.best.items()},
+            "excess_loss": self.excess.to_json(),
+            "expected_excess_loss": self.expected,
+            "excess_loss_p90": self.high,
+            "wasted_compute": self.wasted.to_json(),
+            "probability_among_best": self.probability,
+            "tolerance": self.tolerance,
+            "laws": dict(self.laws),
+            **self.terms.to_json(),
+        }
+        if self.tokens_per_year is not None:
+            found["years_of_data"] = self.D / self.tokens_per_year
+        return found | ({} if self.cost is None else {"cost": self.cost.to_json(self.C)})
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The assessment as a data frame of one row."""
+        import pandas
+
+        return pandas.json_normalize(self.to_json(), sep="_")
+
+    def table(self) -> Table:
+        """Return the assessment as a table, a line for each question."""
+        percent = [Interval(*(100 * v for v in _numbers(i))) for i in (self.excess, self.wasted)]
+        rows: list[Any] = [
+            ("parameters N", self.N),
+            ("training tokens D", self.D),
+            ("FLOPs C", self.C),
+            ("tokens per parameter", f"{self.D / self.N:.3g}"),
+            (f"loss of a new run ({self.prediction.loss_unit})", self.prediction.intervals[0]),
+            ("best N for C", self.best["N"]),
+            ("best tokens per parameter", self.best["tokens_per_parameter"]),
+            ("loss above the best (%)", percent[0]),
+            (f"the same, mean and {HIGH:.0%} at most", f"{self.expected:.2%}, {self.high:.2%}"),
+            ("compute not needed for this loss (%)", percent[1]),
+            (f"probability within {self.tolerance:.1%} of the best", f"{self.probability:.2f}"),
+        ]
+        if self.cost is not None:
+            rows.append(("device hours", float(self.cost.hours(self.C))))
+            if self.cost.price:
+                rows.append((f"cost ({self.cost.currency})", float(self.cost.money(self.C))))
+        if self.tokens_per_year is not None:
+            rows.append(("years of data", f"{self.D / self.tokens_per_year:.3g}"))
+        k = number(self.terms.flops_per_parameter_token)
+        caption = (
+            f"A plan beside the best one of its budget C = {self.terms.cost(k)}{self.terms.words()}, "
+            f"{' and '.join(self.laws)} {self.basis}: median and {self.level:.0%} interval; best and "
+            "excess are the law's own."
+        )
+        return Table(caption, (Column("of the plan"), Column("value")), tuple(rows))
+
+    def __repr__(self) -> str:
+        return f"{self.table().caption}\n{self.table().text()}"
+
+
+def _numbers(interval: Interval) -> tuple[float, float, float, float, float]:
+    return interval.median, interval.lower, interval.upper, interval.mean, interval.sd
+
+
+def what_if(
+    posterior: Fit,
+    N: float,
+    D: float,
+    *,
+    inference_tokens: float = 0.0,
+    at: Mapping[str, float] | None = None,
+    tolerance: float = TOLERANCE,
+    cost: Cost | None = None,
+    tokens_per_year: float | None = None,
+    level: float = DEFAULT_LEVEL,
+    flops_per_parameter_token: float | None = None,
+    seed: int = 0,
+    allow_failed: bool = False,
+) -> Assessment:
+    r"""Say what a plan would show, and what it loses against the best plan of the same budget.
+
+    .. math:: r(\theta) = \frac{L_\theta(N, D)}{\min_{N' (k D' + 2 T) = C} L_\theta(N', D')} - 1, \qquad
+              w(\theta) = 1 - \frac{C^*_\theta(L_\theta(N, D))}{C}
+
+    Parameters
+    ----------
+    posterior
+        A fit, a mixture, or a `PublishedFit`.
+    N, D
+        The plan: parameters and training tokens, above 0.
+    inference_tokens
+        T, tokens that the model is to be run on.
+    at
+        Other inputs of the law.
+    tolerance
+        Relative loss above the best that still counts as among the best, above 0.
+    cost
+        Hours and money; see `Cost`.
+    tokens_per_year
+        Tokens that come in a year, above 0.
+    level, flops_per_parameter_token, allow_failed
+        As for `bayescale.allocate`.
+    seed
+        Of the scatter of a new run.
+
+    Returns
+    -------
+    Assessment
+        Loss, regret and cost, with intervals.
+
+    Raises
+    ------
+    InputError
+        As for `bayescale.allocate`.
+
+    Examples
+    --------
+    >>> import bayescale
+    >>> plan = bayescale.what_if(bayescale.fit("byte-sweep", seed=0), N=1e6, D=2e7)
+    >>> 0 <= plan.probability <= 1
+    True
+    """
+    check_level(level)
+    _check_tolerance(tolerance)
+    if tokens_per_year is not None:
+        tokens_per_year = positive("tokens_per_year", tokens_per_year).item()
+    size, tokens = positive("N", N).item(), positive("D", D).item()
+    terms = terms_of(posterior, flops_per_parameter_token, inference_tokens=inference_tokens, at=at)
+    require_optimum(posterior, terms, allow_failed)
+    budget = float(total(terms.numbers, size, tokens))
+    parts = posterior.parts
+    shares = [share for _, share in parts]
+    columns: list[list[Floats]] = [[], [], [], []]
+    for part, _ in parts:
+        law = part.flat_law()
+        best_n, best_d, best_loss, _ = best_splits(law, [budget], terms)
+        check_paid(np.array([budget]), best_n, terms)
+        symbols = {size_symbol(law.inputs): [size], "D": [tokens], **{s: [v] for s, v in terms.at}}
+        mine = law_losses(law, symbols)
+        needed = reaching(law, mine, terms)[2]
+        for column, values in zip(
+            columns, (best_n, best_d, mine / best_loss - 1, 1 - needed / budget), strict=True
+        ):
+            column.append(np.maximum(values, 0.0))
+    best_n, best_d, excess, wasted = (pooled(column, shares)[:, 0] for column in columns)
+    points = {size_symbol(posterior.inputs): [size], "D": [tokens], **{s: [v] for s, v in terms.at}}
+    return Assessment(
+        N=size,
+        D=tokens,
+        C=budget,
+        prediction=predict(
+            posterior, points=points, level=level, seed=seed, allow_failed=allow_failed
+        ),
+        best={
+            "N": Interval.of(best_n, level),
+            "D": Interval.of(best_d, level),
+            "tokens_per_parameter": Interval.of(best_d / best_n, level),
+        },
+        excess=Interval.of(excess, level),
+        wasted=Interval.of(wasted, level),
+        probability=float(np.mean(excess <= tolerance)),
+        expected=float(excess.mean()),
+        high=float(np.quantile(excess, HIGH)),
+        tolerance=tolerance,
+        level=level,
+        terms=terms,
+        cost=cost,
+        basis=posterior.basis,
+        laws=shares_of(parts),
+        tokens_per_year=tokens_per_year,
+    )
+
+
+@dataclass(frozen=True)
+class Region:
+    """The splits of a budget that lose little, and how surely they do.
+
+    Parameters
+    ----------
+    C
+        The budget in FLOPs.
+    N, D
+        Splits of it, shape (splits,), from the smallest size to the largest.
+    probability
+        That each is among the best: within `tolerance` of the lowest loss.
+    expected, high
+        Mean and 90th percentile of the relative loss above the best.
+    tolerance
+        What counts as among the best.
+    terms, basis, laws
+        As of an `Assessment`.
+    """
+
+    C: float
+    N: Floats
+    D: Floats
+    probability: Floats
+    expected: Floats
+    high: Floats
+    tolerance: float
+    terms: Terms
+    basis: str
+    laws: Mapping[str, float]
+
+    @property
+    def least(self) -> int:
+        """Index of the split of least expected regret."""
+        return int(np.argmin(self.expected))
+
+    def likely(self, probability: float = 0.5) -> tuple[float, float] | None:
+        """Return the smallest and the largest size that are among the best with this probability."""
+        there = np.flatnonzero(self.probability >= probability)
+        return (float(self.N[there[0]]), float(self.N[there[-1]])) if len(there) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The region as plain data, a row for each split."""
+        names = ("N", "D", "probability", "expected", "high")
+        return {
+            "C": self.C,
+            "tolerance": self.tolerance,
+            "least_expected_regret": {
+                "N": float(self.N[self.least]),
+                "D": float(self.D[self.least]),
+                "expected": float(self.expected[self.least]),
+                "high": float(self.high[self.least]),
+            },
+            "likely": self.likely(),
+            "laws": dict(self.laws),
+            **self.terms.to_json(),
+            "splits": [
+                dict(zip(names, map(float, row), strict=True))
+                for row in zip(*(getattr(self, name) for name in names), strict=True)
+            ],
+        }
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The region as a data frame, a row for each split."""
+        import pandas
+
+        return pandas.DataFrame(self.to_json()["splits"])
+
+    def table(self, rows: int = 9) -> Table:
+        """Return a table of splits about the one of least expected regret."""
+        half = rows // 2
+        step = max(1, int(np.count_nonzero(self.probability > 0.05)) // rows)
+        chosen = [self.least + step * i for i in range(-half, half + 1)]
+        lines: tuple[Any, ...] = tuple(
+            (
+                float(f"{self.N[i]:.3g}"),
+                float(f"{self.D[i]:.3g}"),
+                f"{self.D[i] / self.N[i]:.3g}",
+                f"{self.probability[i]:.2f}",
+                f"{self.expected[i]:.2%}",
+                f"{self.high[i]:.2%}",
+                "least" if i == self.least else "",
+            )
+            for i in chosen
+            if 0 <= i < len(self.N)
+        )
+        heads = ("N", "D", "D/N", f"P(within {self.tolerance:.1%})", "mean excess loss",
+                 f"{HIGH:.0%} at most", "expected regret")  # fmt: skip
+        k = number(self.terms.flops_per_parameter_token)
+        caption = (
+            f"Splits of C = {number(self.C)} = {self.terms.cost(k)}{self.terms.words()}, "
+            f"{' and '.join(self.laws)} {self.basis}: the probability that each is within "
+            f"{self.tolerance:.1%} of the lowest loss, and its loss above that."
+        )
+        return Table(caption, tuple(map(Column, heads)), lines)
+
+    def __repr__(self) -> str:
+        return f"{self.table().caption}\n{self.table().text()}"
+
+
+def region(
+    posterior: Fit,
+    C: float,
+    *,
+    tolerance: float = TOLERANCE,
+    inference_tokens: float = 0.0,
+    max_params: float | None = None,
+    max_tokens: float | None = None,
+    sizes: Sequence[float] = (),
+    at: Mapping[str, float] | None = None,
+    flops_per_parameter_token: float | None = None,
+    allow_failed: bool = False,
+) -> Region:
+    """Return all splits of a budget that lose little, rather than the one that loses least.
+
+    Parameters
+    ----------
+    posterior
+        A fit, a mixture, or a `PublishedFit`.
+    C
+        The budget in FLOPs, above 0.
+    tolerance
+        Relative loss above the best that still counts as among the best, above 0.
+    inference_tokens, max_params, max_tokens, sizes, at, flops_per_parameter_token, allow_failed
+        As for `bayescale.allocate`.
+
+    Returns
+    -------
+    Region
+        Splits, the probability that each is among the best, and what it is expected to lose.
+
+    Raises
+    ------
+    InputError
+        As for `bayescale.allocate`.
+
+    Examples
+    --------
+    >>> import bayescale
+    >>> found = bayescale.region(bayescale.fit("byte-sweep", seed=0), C=1e14)
+    >>> bool(found.expected[found.least] <= found.expected.min())
+    True
+    """
+    _check_tolerance(tolerance)
+    budget = positive("C", C).item()
+    terms = terms_of(
+        posterior, flops_per_parameter_token, inference_tokens=inference_tokens,
+        max_params=max_params, max_tokens=max_tokens, sizes=sizes, at=at,
+    )  # fmt: skip
+    require_optimum(posterior, terms, allow_failed)
+    parts = posterior.parts
+    laws, shares = [part.flat_law() for part, _ in parts], [share for _, share in parts]
+    best = [best_splits(law, [budget], terms) for law in laws]
+    check_paid(np.array([budget]), best[0][0], terms)
+    n = terms.numbers
+    if len(n.sizes):
+        N = np.asarray(n.sizes)
+    else:
+        middle = float(np.median(np.concatenate([found[0][:, 0] for found in best])))
+        most = min(float(n.most_N), budget / (n.k + 2 * n.T))
+        N = np.geomspace(middle / 10**SPAN, min(middle * 10**SPAN, most), POINTS)
+    D = np.minimum((budget / N - 2 * n.T) / n.k, n.most_D)
+    N, D = N[D > 0], D[D > 0]
+    regrets = []
+    for law, found in zip(laws, best, strict=True):
+        others = {s: np.full(len(N), v) for s, v in terms.at}
+        losses = law_losses(law, {size_symbol(law.inputs): N, "D": D, **others})
+        regrets.append(np.maximum(losses / found[2] - 1, 0.0))
+    excess = pooled(regrets, shares)
+    return Region(
+        C=budget,
+        N=N,
+        D=D,
+        probability=np.mean(excess <= tolerance, axis=0),
+        expected=excess.mean(axis=0),
+        high=np.quantile(excess, HIGH, axis=0),
+        tolerance=tolerance,
+        terms=terms,
+        basis=posterior.basis,
+        laws=shares_of(parts),
+    )
+
+
+def _check_tolerance(tolerance: float) -> None:
+    if not 0 < tolerance < 1:
+        raise InputError(
+            Problem("tolerance", f"it is {tolerance:g}", "it is a share of the loss, above 0 and below 1",
+                    "write 0.005 for half a percent")
+        )  # fmt: skip
