@@ -82,6 +82,8 @@ class Law(eqx.Module):
         published fits (`Published`), may be empty;
     ``wider``
         a law that contains this one, which forecasts come from; None if there is none;
+    ``searches``
+        how many times the search for the mode begins anew, 1 unless posteriors have several modes;
     ``usual``
         whether it is among the laws that are compared when none are named;
 
@@ -100,6 +102,7 @@ class Law(eqx.Module):
     coordinates: ClassVar[tuple[Coordinate, ...]]
     published: ClassVar[tuple[Published, ...]] = ()
     wider: ClassVar[type[Law] | None] = None
+    searches: ClassVar[int] = 1
     usual: ClassVar[bool] = False
 
     @abstractmethod
