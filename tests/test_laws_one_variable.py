@@ -92,7 +92,7 @@ def test_double_saturation_without_shift_is_power_and_is_flat_below_it():
 
 
 def test_compute_of_kaplan_is_in_flops():
-    law = KaplanC.from_published("kaplan-2020")
+    law = KaplanC.from_published("kaplan-2020-c")
     assert float(law.X_c) == pytest.approx(3.1e8 * 1e15 * 24 * 3600)
     assert float(law.loss({"C": law.X_c})) == pytest.approx(1.0)
 

@@ -22,7 +22,7 @@ from bayescale.diagnostics import DIVERGENT_SHARE_FAILED, RHAT_SHORT, Convergenc
 from bayescale.errors import InputError, Problem
 from bayescale.inference.geometry import Whitening, empirical_whitening, prior_points
 from bayescale.inference.importance import CALL, ENOUGH, Weighted, densities, importance_sample
-from bayescale.inference.mode import Evaluate, bound, evaluate_curvature, find_minima
+from bayescale.inference.mode import Evaluate, bound, evaluate_curvature, find_minima, joined
 from bayescale.inference.nuts import Sampler, Start, sample_chain
 from bayescale.inference.programs import key_data, programs
 from bayescale.model import Data, ModelSpec
@@ -198,8 +198,8 @@ class _Chunk:
         ]
         self.evaluate, coarse = self._evaluates()
         self.density = self._density(settings.bits)
-        starts, going = self._coarse_minima(coarse, self._starts())
-        self.minima = find_minima(self.evaluate, starts, going)
+        rounds = [self._coarse_minima(coarse, starts) for starts in self._starts()]
+        self.minima = joined([find_minima(self.evaluate, *each) for each in rounds], STARTS)
         self.whitening = self.minima.whitening()
 
     def fits(self) -> list[BatchFit]:
@@ -310,8 +310,8 @@ class _Chunk:
 
         return density
 
-    def _starts(self) -> np.ndarray:
-        """The densest of some draws from the prior, shape (sets, starts, p)."""
+    def _starts(self) -> list[np.ndarray]:
+        """For each round of searches the densest of some draws from the prior, (sets, starts, p)."""
         # The same prior mass for all sets, so that its quantiles are worked out once.
         mass = np.random.default_rng(self.settings.seed).uniform(size=(1, CALL, self.size))
         reference = {name: value[:, None] for name, value in self.data.reference.items()}
@@ -319,8 +319,11 @@ class _Chunk:
         # One set of points where no prior is relative to the data.
         points = np.broadcast_to(points, (self.settings.sets, *points.shape[1:]))
         value = np.nan_to_num(self.density(points, self.there), nan=-np.inf)
-        best = np.argsort(-value, axis=1)[:, :STARTS]
-        return np.take_along_axis(points, best[..., None], axis=1)
+        starts, rounds = [], self.spec.law.searches
+        for first in range(rounds):
+            best = first + rounds * np.argsort(-value[:, first::rounds], axis=1)[:, :STARTS]
+            starts.append(np.take_along_axis(points, best[..., None], axis=1))
+        return starts
 
     def _agree(self, wanted: np.ndarray) -> np.ndarray:
         """Whether log densities in 32 bits differ from those in 64 by a constant only."""

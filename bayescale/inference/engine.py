@@ -20,6 +20,7 @@ from bayescale.inference.mode import (
     bound,
     evaluate_curvature,
     find_minima,
+    joined,
     screen,
 )
 from bayescale.inference.nuts import Sampler, Start, sample_chain
@@ -78,9 +79,12 @@ def search(
     evaluate = bound(program, _as_one_set(data))
     generator = np.random.default_rng([seed, 0])
     count = min(size + 1, SCREENED)
-    mass = generator.uniform(size=(STARTS * count, size))
-    points = prior_points(spec, data.reference, mass).reshape(1, STARTS, count, size)
-    minima = find_minima(evaluate, screen(evaluate, points))
+    rounds = []
+    for _ in range(spec.law.searches):
+        mass = generator.uniform(size=(STARTS * count, size))
+        points = prior_points(spec, data.reference, mass).reshape(1, STARTS, count, size)
+        rounds.append(find_minima(evaluate, screen(evaluate, points)))
+    minima = joined(rounds)
     if not np.isfinite(minima.value).any():
         raise FailedFitError(
             "no start of the search reached a finite posterior density; check the runs for extreme "

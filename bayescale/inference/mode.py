@@ -8,7 +8,7 @@ functions worked out once: half the time of differences between gradients.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ MAX_STEPS = 150
 TOLERANCE = 1e-9  # of the decrease that the next step promises
 FIRST_DAMPING = 0.1  # as a share of the largest curvature at the start
 LAST_DAMPING = 1e12
+SAME_HEIGHT = 1e-3  # minima nearer than this in value are taken for one
 LONGEST_STEP = 3.0  # in unbounded coordinates
 
 # A point of each search and whether it still goes on, to values, gradients and Hessians there.
@@ -71,6 +72,33 @@ class Minima:
         """The Laplace whitening map at the best minimum of each set; shapes (sets, ...)."""
         rows = np.arange(len(self.u)), self.best
         return laplace_whitening(self.u[rows], self.eigenvalues[rows], self.vectors[rows])
+
+
+def joined(parts: Sequence[Minima], keep: int | None = None) -> Minima:
+    """Return the minima of several rounds of searches, of each set the lowest first.
+
+    Parameters
+    ----------
+    parts
+        The rounds.
+    keep
+        How many to keep of each set: the lowest, and then those of other heights before copies of it;
+        all if None.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    names = ("u", "value", "gradient", "eigenvalues", "vectors", "converged")
+    arrays = {name: np.concatenate([getattr(m, name) for m in parts], axis=1) for name in names}
+    value = np.where(np.isfinite(arrays["value"]), arrays["value"], np.inf)
+    order = np.argsort(value, axis=1, kind="stable")
+    if keep is not None:
+        ranked = np.take_along_axis(value, order, axis=1)
+        with np.errstate(invalid="ignore"):
+            copy = np.diff(ranked, axis=1, prepend=-np.inf) < SAME_HEIGHT
+        order = np.take_along_axis(order, np.argsort(copy, axis=1, kind="stable"), axis=1)[:, :keep]
+    rows = np.arange(len(order))[:, None]
+    chosen: dict[str, Any] = {name: array[rows, order] for name, array in arrays.items()}
+    return Minima(**chosen, steps=max(m.steps for m in parts))
 
 
 def curvature(spec: Sampled) -> Callable[[Any, Any], tuple[Any, Any, Any]]:

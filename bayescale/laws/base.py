@@ -84,6 +84,8 @@ class Law(eqx.Module):
         a law that contains this one, which forecasts come from; None if there is none;
     ``traps``
         errors that are often made with it, a sentence each, as ``bayescale laws NAME`` shows them;
+    ``searches``
+        how many times the search for the mode begins anew, 1 unless posteriors have several modes;
     ``usual``
         whether it is among the laws that are compared when none are named;
 
@@ -103,6 +105,7 @@ class Law(eqx.Module):
     published: ClassVar[tuple[Published, ...]] = ()
     wider: ClassVar[type[Law] | None] = None
     traps: ClassVar[tuple[str, ...]] = ()
+    searches: ClassVar[int] = 1
     usual: ClassVar[bool] = False
 
     @abstractmethod

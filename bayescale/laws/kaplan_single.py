@@ -66,7 +66,7 @@ class KaplanN(KaplanSingle):
 
     Examples
     --------
-    >>> round(float(KaplanN.from_published("kaplan-2020").loss({"N": 1e9})), 2)
+    >>> round(float(KaplanN.from_published("kaplan-2020-n").loss({"N": 1e9})), 2)
     2.38
     """
 
@@ -74,7 +74,7 @@ class KaplanN(KaplanSingle):
     title: ClassVar = "Kaplan law of parameters"
     equation: ClassVar = r"L = (N_c / N)^{\alpha_N}"
     inputs: ClassVar = ("N",)
-    published: ClassVar = (Published("kaplan-2020", PAPER, {"X_c": 8.8e13, "alpha": 0.076}),)
+    published: ClassVar = (Published("kaplan-2020-n", PAPER, {"X_c": 8.8e13, "alpha": 0.076}),)
 
 
 class KaplanD(KaplanSingle):
@@ -91,7 +91,7 @@ class KaplanD(KaplanSingle):
 
     Examples
     --------
-    >>> round(float(KaplanD.from_published("kaplan-2020").loss({"D": 1e10})), 2)
+    >>> round(float(KaplanD.from_published("kaplan-2020-d").loss({"D": 1e10})), 2)
     2.26
     """
 
@@ -99,7 +99,7 @@ class KaplanD(KaplanSingle):
     title: ClassVar = "Kaplan law of tokens"
     equation: ClassVar = r"L = (D_c / D)^{\alpha_D}"
     inputs: ClassVar = ("D",)
-    published: ClassVar = (Published("kaplan-2020", PAPER, {"X_c": 5.4e13, "alpha": 0.095}),)
+    published: ClassVar = (Published("kaplan-2020-d", PAPER, {"X_c": 5.4e13, "alpha": 0.095}),)
 
 
 class KaplanC(KaplanSingle):
@@ -118,7 +118,7 @@ class KaplanC(KaplanSingle):
 
     Examples
     --------
-    >>> round(float(KaplanC.from_published("kaplan-2020").loss({"C": 8.64e19})), 2)
+    >>> round(float(KaplanC.from_published("kaplan-2020-c").loss({"C": 8.64e19})), 2)
     2.66
     """
 
@@ -128,7 +128,7 @@ class KaplanC(KaplanSingle):
     inputs: ClassVar = ("C",)
     published: ClassVar = (
         Published(
-            "kaplan-2020",
+            "kaplan-2020-c",
             f"{PAPER}, 3.1e8 PF-days",
             {"X_c": 3.1e8 * PF_DAY, "alpha": 0.050},
         ),
