@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bayescale.fitting import fit
     from bayescale.identifiability import Identifiability, identify
     from bayescale.intervals import Interval
+    from bayescale.isoflops import IsoFlop, isoflop
     from bayescale.law_checks import check_law
     from bayescale.leaving_out import Influence, influence
     from bayescale.mixture import Mixture
@@ -51,6 +52,7 @@ _HOMES = {
     "Influence": "leaving_out",
     "InputError": "errors",
     "Interval": "intervals",
+    "IsoFlop": "isoflops",
     "ManyFits": "sweep.many",
     "Mixture": "mixture",
     "Outliers": "outlying",
@@ -73,6 +75,7 @@ _HOMES = {
     "fit_pooled": "pooling",
     "identify": "identifiability",
     "influence": "leaving_out",
+    "isoflop": "isoflops",
     "load": "storage",
     "load_pooled": "pooled",
     "outliers": "outlying",
@@ -98,6 +101,7 @@ __all__ = [
     "Influence",
     "InputError",
     "Interval",
+    "IsoFlop",
     "ManyFits",
     "Mixture",
     "Outliers",
@@ -122,6 +126,7 @@ __all__ = [
     "fit_pooled",
     "identify",
     "influence",
+    "isoflop",
     "laws",
     "load",
     "load_pooled",

@@ -201,7 +201,7 @@ def allocate(
     >>> bool(abs(6 * best["N"] * best["D"] / 1e15 - 1).max() < 1e-9)
     True
     """
-    _require_optimum(posterior, allow_failed)
+    require_optimum(posterior, allow_failed)
     check_level(level)
     budgets = positive("C", C).ravel()
     factor = posterior.runs.flops_per_parameter_token
@@ -241,7 +241,8 @@ def allocate(
     )
 
 
-def _require_optimum(posterior: Fit, allow_failed: bool) -> None:
+def require_optimum(posterior: Fit, allow_failed: bool) -> None:
+    """Raise if a fit says nothing of an optimal split: it failed, or it is not of N and D."""
     posterior.require_sound(allow_failed)
     for part, _ in posterior.parts:
         _require_law_of_two(part, allow_failed)

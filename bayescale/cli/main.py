@@ -22,6 +22,7 @@ from bayescale.cli import (
     fit,
     identify,
     influence,
+    isoflop,
     laws,
     outliers,
     predict,
@@ -41,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, identify, outliers, backtest, compare, calibrate, sweep,
+    demo, describe, fit, predict, allocate, isoflop, identify, outliers, backtest, compare, calibrate, sweep,
     bootstrap, influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:

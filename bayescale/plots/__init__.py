@@ -5,6 +5,7 @@ from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.compared_laws import plot_comparison
 from bayescale.plots.gallery import save_plot, save_plots
 from bayescale.plots.groups_and_population import plot_groups
+from bayescale.plots.isoflop_parabolas import plot_isoflop
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.outlying_runs import plot_outliers
@@ -20,6 +21,7 @@ __all__ = [
     "plot_comparison",
     "plot_groups",
     "plot_identifiability",
+    "plot_isoflop",
     "plot_loss",
     "plot_outliers",
     "plot_prior_posterior",

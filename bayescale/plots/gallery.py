@@ -16,11 +16,13 @@ from bayescale.comparison import Comparison
 from bayescale.errors import InputError, Problem
 from bayescale.identifiability import Identifiability
 from bayescale.intervals import DEFAULT_LEVEL
+from bayescale.isoflops import IsoFlop
 from bayescale.outlying import Outliers
 from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.compared_laws import plot_comparison
 from bayescale.plots.groups_and_population import plot_groups
+from bayescale.plots.isoflop_parabolas import plot_isoflop
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.outlying_runs import plot_outliers
@@ -79,6 +81,7 @@ FIGURES: dict[type, tuple[str, Callable[..., Any]]] = {
     Calibration: ("calibration", plot_calibration),
     Comparison: ("comparison", plot_comparison),
     Identifiability: ("identifiability", plot_identifiability),
+    IsoFlop: ("isoflop", plot_isoflop),
     Outliers: ("outliers", plot_outliers),
     PooledFit: ("groups", plot_groups),
 }  # of results with one figure: name of the file, and what draws it
@@ -90,7 +93,7 @@ def save_plot(result: Any, folder: str | Path, **options: Any) -> list[Path]:
     Parameters
     ----------
     result
-        A `Backtest`, `Calibration`, `Comparison`, `Identifiability`, `Outliers` or `PooledFit`.
+        A `Backtest`, `Calibration`, `Comparison`, `Identifiability`, `IsoFlop`, `Outliers` or `PooledFit`.
     folder
         Where to; made if it is not there.
     **options
