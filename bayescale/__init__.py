@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bayescale.law_checks import check_law
     from bayescale.leaving_out import Influence, influence
     from bayescale.mixture import Mixture
+    from bayescale.monitoring import Monitoring, monitor
     from bayescale.outlying import Outliers, outliers
     from bayescale.pooled import PooledFit, load_pooled
     from bayescale.pooling import fit_pooled
@@ -55,6 +56,7 @@ _HOMES = {
     "IsoFlop": "isoflops",
     "ManyFits": "sweep.many",
     "Mixture": "mixture",
+    "Monitoring": "monitoring",
     "Outliers": "outlying",
     "PointEstimate": "estimation",
     "PooledFit": "pooled",
@@ -78,6 +80,7 @@ _HOMES = {
     "isoflop": "isoflops",
     "load": "storage",
     "load_pooled": "pooled",
+    "monitor": "monitoring",
     "outliers": "outlying",
     "point_estimate": "estimation",
     "predict": "prediction",
@@ -104,6 +107,7 @@ __all__ = [
     "IsoFlop",
     "ManyFits",
     "Mixture",
+    "Monitoring",
     "Outliers",
     "PointEstimate",
     "PooledFit",
@@ -130,6 +134,7 @@ __all__ = [
     "laws",
     "load",
     "load_pooled",
+    "monitor",
     "outliers",
     "plots",
     "point_estimate",

@@ -66,7 +66,8 @@ class Parabola:
 
     def at(self, log_n: Floats) -> Floats:
         """Return the parabola through the runs' own losses."""
-        return np.polynomial.polynomial.polyval(log_n - self.centre, self.coefficients(self.loss))
+        powers = np.vander(np.ravel(log_n) - self.centre, 3, increasing=True)
+        return np.reshape(powers @ self.coefficients(self.loss), np.shape(log_n))
 
     def minimum(self, loss: Floats) -> Floats:
         """Return log N at the minima of parabolas through losses of shape (..., its runs).

@@ -24,6 +24,7 @@ from bayescale.cli import (
     influence,
     isoflop,
     laws,
+    monitor,
     outliers,
     predict,
     simulate,
@@ -42,8 +43,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, isoflop, identify, outliers, backtest, compare, calibrate, sweep,
-    bootstrap, influence, simulate, laws,
+    demo, describe, fit, predict, allocate, isoflop, monitor, identify, outliers, backtest, compare,
+    calibrate, sweep, bootstrap, influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.NAME, epilog=command.EXAMPLE)(command.run)

@@ -12,6 +12,7 @@ from bayescale.plots.outlying_runs import plot_outliers
 from bayescale.plots.prior_and_posterior import plot_prior_posterior
 from bayescale.plots.prior_shares import plot_identifiability
 from bayescale.plots.rank_distributions import plot_calibration
+from bayescale.plots.run_under_way import plot_monitoring
 from bayescale.plots.runs_and_fit import plot_runs
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "plot_identifiability",
     "plot_isoflop",
     "plot_loss",
+    "plot_monitoring",
     "plot_outliers",
     "plot_prior_posterior",
     "plot_ranks",
