@@ -24,8 +24,9 @@ from bayescale.tables import Column, Table, number
 if TYPE_CHECKING:
     import pandas
 
-GRID = np.linspace(0.05, 0.95, 19)  # shares of the training at which curves are compared
+GRID = np.arange(1, 20) / 20  # shares of the training at which curves are compared
 NEAR = 0.01  # a point of the grid this near to the last checkpoint gives way to it
+WINDOW = 0.03  # of log tokens, on either side, whose checkpoints count as one
 LEAST = 3  # earlier runs that a curve can be learned from
 FEW = 8  # earlier runs below which it is told
 BEYOND = 0.5  # decades beyond the earlier runs from which it is told
@@ -230,15 +231,15 @@ class Monitoring:
             "final": self.final.to_json(),
             "inside": self.inside,
             "off": self.is_off,
-            "called_at": self.called_at,
+            "called_at": _or_none(self.called_at),
             "n_curves": self.earlier,
             "checkpoints": [asdict(u) for u in self.updates],
             "detection": None if found is None else {
                 "false_alarm": found.false_alarm,
                 "excess": found.excess,
                 "threshold": found.threshold,
-                "earliest": found.earliest(),
-                "earliest_90": found.earliest(0.9),
+                "earliest": _or_none(found.earliest()),
+                "earliest_90": _or_none(found.earliest(0.9)),
                 "shares": found.shares.tolist(),
                 "called": found.called.tolist(),
                 "rate": found.rate,
@@ -291,6 +292,10 @@ class Monitoring:
         return "\n".join([self.table().caption, self.table().text(), *map(str, self.verdicts)])
 
 
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
 def monitor(
     fit: Fit,
     curve: Any,
@@ -323,7 +328,8 @@ def monitor(
 
     The assumptions: this run and the earlier ones are alike in what they do with t, the schedule of the
     learning rate above all; a run that is under way is off its forecast only if its final loss will be.
-    Earlier runs are compared on the law's mean descent. Smooth noisy training losses first.
+    Earlier runs are compared on the law's mean descent. Neighbouring checkpoints count by their median;
+    noisier losses should be smoothed first.
 
     Parameters
     ----------
@@ -472,10 +478,16 @@ def _descent(fit: Fit, run: Curve, D: Floats) -> Floats:
 def _on_grid(run: Curve, shares: Floats, fit: Fit) -> Floats:
     """Log losses at shares of the training, less the law's descent from there to the end.
 
-    Between checkpoints, what is left is nearly straight in the logarithm of tokens.
+    The median of the checkpoints about a share, if there are three, so that a spike counts for little;
+    else what lies between its neighbours, nearly straight in the logarithm of tokens.
     """
-    left = np.log(run.loss) - _descent(fit, run, run.D)
-    return np.interp(np.log(shares), np.log(run.shares), left)
+    left, at = np.log(run.loss) - _descent(fit, run, run.D), np.log(run.shares)
+    values = np.interp(np.log(shares), at, left)
+    for i, share in enumerate(np.log(shares)):
+        near = np.abs(at - share) <= WINDOW
+        if near.sum() >= 3:
+            values[i] = np.median(left[near])
+    return values
 
 
 def _grid(run: Curve, known: Sequence[Curve]) -> Floats:

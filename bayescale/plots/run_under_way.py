@@ -55,8 +55,17 @@ def _curve(ax: Axes, result: Monitoring) -> None:
         )
         ax.plot(result.shares, [i.median for i in result.expected], color=BLUE, lw=1)
     forecast = result.forecast
-    ax.errorbar(1, forecast.median, yerr=np.abs([[x - forecast.median] for x in (forecast.lower, forecast.upper)]),
-                fmt="o", ms=4, capsize=2.5, color=BLUE, label=f"forecast, {level}")  # fmt: skip
+    reach = np.abs(np.array([[forecast.lower], [forecast.upper]]) - forecast.median)
+    ax.errorbar(
+        1,
+        forecast.median,
+        yerr=reach,
+        fmt="o",
+        ms=4,
+        capsize=2.5,
+        color=BLUE,
+        label=f"forecast, {level}",
+    )
     start = result.shares[0] if len(result.shares) else 0.0
     shown = result.curve.shares >= start
     ax.plot(result.curve.shares[shown], result.curve.loss[shown], color=ORANGE, marker=".", ms=3, lw=1,
@@ -68,8 +77,9 @@ def _curve(ax: Axes, result: Monitoring) -> None:
 
 def _final(ax: Axes, result: Monitoring) -> None:
     updates, forecast = result.updates, result.forecast
-    ax.axhspan(forecast.lower, forecast.upper, color=BLUE, alpha=0.15, lw=0)
-    ax.axhline(forecast.median, color=BLUE, lw=0.8, label=f"forecast, {result.level:.0%}")
+    label = f"forecast, {result.level:.0%}"
+    ax.axhspan(forecast.lower, forecast.upper, color=BLUE, alpha=0.15, lw=0, label=label)
+    ax.axhline(forecast.median, color=BLUE, lw=0.8)
     for called, colour, label in ((False, ORANGE, "given the curve"), (True, RED, "called")):
         mine = [u for u in updates if u.called == called]
         if mine:
@@ -80,12 +90,12 @@ def _final(ax: Axes, result: Monitoring) -> None:
     found = result.detection
     if found is not None:
         bad = forecast.upper * (1 + found.excess)
-        ax.axhline(bad, color=GREY, lw=0.9, ls=(0, (4, 2)))
         when = found.earliest()
         words = "seldom called" if np.isnan(when) else f"half are called by {when:.0%}"
-        ax.annotate(f"a bad run (+{found.excess:.0%}): {words}", (1.0, bad), xytext=(0, 3), ha="right",
-                    textcoords="offset points", fontsize=7.5, color=GREY)  # fmt: skip
-    ax.set(ylabel=f"final loss ({result.loss_unit})", title=f"The final loss: in the forecast's interval "
-           f"with probability {result.inside:.2f}")  # fmt: skip
-    ax.margins(y=0.12)
-    ax.legend(loc="lower right")
+        label = f"a bad run, +{found.excess:.0%}: {words}"
+        ax.axhline(bad, color=GREY, lw=0.9, ls=(0, (4, 2)), label=label)
+    ax.set(ylabel=f"final loss ({result.loss_unit})")
+    ax.set_title(f"The final loss: in the interval with probability {result.inside:.2f}")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.45 * (high - low))  # room for the legend
+    ax.legend(loc="upper right", fontsize=7)
