@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from bayescale.fitting import fit
     from bayescale.identifiability import Identifiability, identify
     from bayescale.intervals import Interval
+    from bayescale.isoflops import IsoFlop, isoflop
     from bayescale.law_checks import check_law
     from bayescale.leaving_out import Influence, influence
     from bayescale.mixture import Mixture
+    from bayescale.monitoring import Monitoring, monitor
     from bayescale.outlying import Outliers, outliers
     from bayescale.pooled import PooledFit, load_pooled
     from bayescale.pooling import fit_pooled
@@ -58,9 +60,11 @@ _HOMES = {
     "Influence": "leaving_out",
     "InputError": "errors",
     "Interval": "intervals",
+    "IsoFlop": "isoflops",
     "ManyFits": "sweep.many",
     "MetricComparison": "emergence",
     "Mixture": "mixture",
+    "Monitoring": "monitoring",
     "Outliers": "outlying",
     "PointEstimate": "estimation",
     "PooledFit": "pooled",
@@ -83,8 +87,10 @@ _HOMES = {
     "fit_pooled": "pooling",
     "identify": "identifiability",
     "influence": "leaving_out",
+    "isoflop": "isoflops",
     "load": "storage",
     "load_pooled": "pooled",
+    "monitor": "monitoring",
     "outliers": "outlying",
     "point_estimate": "estimation",
     "predict": "prediction",
@@ -115,9 +121,11 @@ __all__ = [
     "Influence",
     "InputError",
     "Interval",
+    "IsoFlop",
     "ManyFits",
     "MetricComparison",
     "Mixture",
+    "Monitoring",
     "Outliers",
     "PointEstimate",
     "PooledFit",
@@ -142,9 +150,11 @@ __all__ = [
     "fit_pooled",
     "identify",
     "influence",
+    "isoflop",
     "laws",
     "load",
     "load_pooled",
+    "monitor",
     "outliers",
     "plots",
     "point_estimate",

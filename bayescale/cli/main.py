@@ -22,7 +22,9 @@ from bayescale.cli import (
     fit,
     identify,
     influence,
+    isoflop,
     laws,
+    monitor,
     outliers,
     predict,
     simulate,
@@ -42,8 +44,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, what_if, identify, outliers, backtest, compare, calibrate,
-    sweep, bootstrap, influence, simulate, laws,
+    demo, describe, fit, predict, allocate, what_if, isoflop, monitor, identify, outliers, backtest,
+    compare, calibrate, sweep, bootstrap, influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.NAME, epilog=command.EXAMPLE)(command.run)

@@ -5,12 +5,14 @@ from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.compared_laws import plot_comparison
 from bayescale.plots.gallery import save_plot, save_plots
 from bayescale.plots.groups_and_population import plot_groups
+from bayescale.plots.isoflop_parabolas import plot_isoflop
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.outlying_runs import plot_outliers
 from bayescale.plots.prior_and_posterior import plot_prior_posterior
 from bayescale.plots.prior_shares import plot_identifiability
 from bayescale.plots.rank_distributions import plot_calibration
+from bayescale.plots.run_under_way import plot_monitoring
 from bayescale.plots.runs_and_fit import plot_runs
 
 __all__ = [
@@ -20,7 +22,9 @@ __all__ = [
     "plot_comparison",
     "plot_groups",
     "plot_identifiability",
+    "plot_isoflop",
     "plot_loss",
+    "plot_monitoring",
     "plot_outliers",
     "plot_prior_posterior",
     "plot_ranks",

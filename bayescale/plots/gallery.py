@@ -16,17 +16,21 @@ from bayescale.comparison import Comparison
 from bayescale.errors import InputError, Problem
 from bayescale.identifiability import Identifiability
 from bayescale.intervals import DEFAULT_LEVEL
+from bayescale.isoflops import IsoFlop
+from bayescale.monitoring import Monitoring
 from bayescale.outlying import Outliers
 from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.compared_laws import plot_comparison
 from bayescale.plots.groups_and_population import plot_groups
+from bayescale.plots.isoflop_parabolas import plot_isoflop
 from bayescale.plots.loss_and_compute import plot_loss
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.outlying_runs import plot_outliers
 from bayescale.plots.prior_and_posterior import plot_prior_posterior
 from bayescale.plots.prior_shares import plot_identifiability
 from bayescale.plots.rank_distributions import plot_calibration
+from bayescale.plots.run_under_way import plot_monitoring
 from bayescale.plots.runs_and_fit import plot_runs
 from bayescale.plots.style import house_style
 from bayescale.pooled import PooledFit
@@ -79,6 +83,8 @@ FIGURES: dict[type, tuple[str, Callable[..., Any]]] = {
     Calibration: ("calibration", plot_calibration),
     Comparison: ("comparison", plot_comparison),
     Identifiability: ("identifiability", plot_identifiability),
+    IsoFlop: ("isoflop", plot_isoflop),
+    Monitoring: ("monitoring", plot_monitoring),
     Outliers: ("outliers", plot_outliers),
     PooledFit: ("groups", plot_groups),
 }  # of results with one figure: name of the file, and what draws it
@@ -90,7 +96,8 @@ def save_plot(result: Any, folder: str | Path, **options: Any) -> list[Path]:
     Parameters
     ----------
     result
-        A `Backtest`, `Calibration`, `Comparison`, `Identifiability`, `Outliers` or `PooledFit`.
+        A `Backtest`, `Calibration`, `Comparison`, `Identifiability`, `IsoFlop`, `Monitoring`,
+        `Outliers` or `PooledFit`.
     folder
         Where to; made if it is not there.
     **options
