@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bayescale.backtesting import Backtest, backtest
     from bayescale.calibration import Calibration, calibrate
     from bayescale.comparison import Comparison, compare
+    from bayescale.designing import Design, design
     from bayescale.diagnostics import Diagnostics, Verdict
     from bayescale.errors import BayescaleError, DesignError, FailedFitError, InputError
     from bayescale.estimation import PointEstimate, point_estimate
@@ -44,6 +45,7 @@ _HOMES = {
     "Bootstrap": "resampling",
     "Calibration": "calibration",
     "Comparison": "comparison",
+    "Design": "designing",
     "DesignError": "errors",
     "Diagnostics": "diagnostics",
     "FailedFitError": "errors",
@@ -68,6 +70,7 @@ _HOMES = {
     "calibrate": "calibration",
     "check_law": "law_checks",
     "compare": "comparison",
+    "design": "designing",
     "fit": "fitting",
     "fit_many": "sweep.many",
     "fit_pooled": "pooling",
@@ -91,6 +94,7 @@ __all__ = [
     "Bootstrap",
     "Calibration",
     "Comparison",
+    "Design",
     "DesignError",
     "Diagnostics",
     "FailedFitError",
@@ -116,6 +120,7 @@ __all__ = [
     "check_law",
     "compare",
     "datasets",
+    "design",
     "drift",
     "fit",
     "fit_many",

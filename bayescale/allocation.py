@@ -244,16 +244,21 @@ def allocate(
 def _require_optimum(posterior: Fit, allow_failed: bool) -> None:
     posterior.require_sound(allow_failed)
     for part, _ in posterior.parts:
-        _require_law_of_two(part, allow_failed)
+        require_law_of_two(part)
+        _require_identified(part, allow_failed)
 
 
-def _require_law_of_two(posterior: Posterior | PublishedFit, allow_failed: bool) -> None:
+def require_law_of_two(posterior: Posterior | PublishedFit) -> None:
+    """Raise `InputError` if the law of a fit is not one of N and D: then there is no split of a budget."""
     law = posterior.spec.law
     if set(law.inputs) != {"N", "D"}:
         raise InputError(
             Problem("law", f"the law {law.name!r} is one of {', '.join(law.inputs)}",
                     "an allocation needs a law of N and D", "fit one, such as --law chinchilla")
         )  # fmt: skip
+
+
+def _require_identified(posterior: Posterior | PublishedFit, allow_failed: bool) -> None:
     lifted = [name for name in posterior.provenance.get("allowed", ()) if name in NOT_IDENTIFIED]
     if lifted and not allow_failed:
         raise InputError(

@@ -19,6 +19,7 @@ from bayescale.cli import (
     compare,
     demo,
     describe,
+    design,
     fit,
     identify,
     influence,
@@ -41,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, identify, outliers, backtest, compare, calibrate, sweep,
+    demo, describe, fit, predict, allocate, design, identify, outliers, backtest, compare, calibrate, sweep,
     bootstrap, influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:
