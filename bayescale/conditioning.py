@@ -21,21 +21,22 @@ class LinearGaussian:
               c = \mathrm{Cov}(m, t), \quad K = \mathrm{Cov}(m)
 
     y = m + s e are the observations, with independent standard normal e. Exact where t is linear in what
-    is unknown; else it is the variance that the best linear estimate of t leaves.
+    is unknown; else it is the variance that the best linear estimate of t leaves. Several such
+    distributions of the same candidates may stand together, on axes before the others.
 
     Parameters
     ----------
     variance
-        Var(t).
+        Var(t), shape (...).
     c
-        Shape (candidates,).
+        Shape (..., candidates).
     K
-        Shape (candidates, candidates).
+        Shape (..., candidates, candidates).
     own
         s^2, shape (candidates,).
     """
 
-    variance: float
+    variance: Any
     c: Floats
     K: Floats
     own: Floats
@@ -63,11 +64,12 @@ class LinearGaussian:
         squares = np.asarray(own, dtype=np.float64)
         return cls(float(joint[-1, -1]), joint[:-1, -1], joint[:-1, :-1], squares)
 
-    def after(self, chosen: Sequence[int]) -> float:
+    def after(self, chosen: Sequence[int]) -> Any:
         """Return the variance that observations of the chosen candidates leave."""
         s = list(chosen)
-        gain = self.c[s] @ np.linalg.solve(self._observed(s), self.c[s]) if s else 0.0
-        return max(float(self.variance - gain), 0.0)
+        c = self.c[..., s]
+        solved = np.linalg.solve(self._observed(s), c[..., None])[..., 0]
+        return np.maximum(self.variance - np.sum(c * solved, axis=-1), 0.0)
 
     def after_each(self, chosen: Sequence[int] = ()) -> Floats:
         """Return the variance after the chosen candidates and one more, for each candidate.
@@ -75,15 +77,13 @@ class LinearGaussian:
         Shape (candidates,). A candidate that is among the chosen is observed a second time.
         """
         s = list(chosen)
-        c, d = self.c, np.diag(self.K) + self.own
-        left: Any = self.variance
-        if s:
-            both = np.column_stack([self.K[s], self.c[s]])
-            solved = np.linalg.solve(self._observed(s), both)
-            left = left - self.c[s] @ solved[:, -1]
-            c = c - self.K[s].T @ solved[:, -1]
-            d = d - np.einsum("ij,ij->j", self.K[s], solved[:, :-1])
-        return np.asarray(np.maximum(left - c**2 / d, 0.0))
+        c, K = self.c[..., s], self.K[..., s, :]
+        solved = np.linalg.solve(self._observed(s), np.concatenate([K, c[..., None]], axis=-1))
+        left = self.variance - np.sum(c * solved[..., -1], axis=-1)
+        cross = self.c - np.einsum("...sn,...s->...n", K, solved[..., -1])
+        own = np.diagonal(self.K, axis1=-2, axis2=-1) + self.own
+        d = own - np.einsum("...sn,...sn->...n", K, solved[..., :-1])
+        return np.asarray(np.maximum(np.asarray(left)[..., None] - cross**2 / d, 0.0))
 
     def _observed(self, s: list[int]) -> Floats:
-        return self.K[np.ix_(s, s)] + np.diag(self.own[s])
+        return self.K[..., s, :][..., s] + np.diag(self.own[s])

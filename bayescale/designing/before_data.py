@@ -92,18 +92,18 @@ class Typical:
     truth that is hard to tell does not drown the others.
     """
 
-    truths: tuple[LinearGaussian, ...]
+    truths: LinearGaussian
 
     def after(self, chosen: Sequence[int]) -> float:
         """Return the variance that observations of the chosen candidates leave."""
-        return float(_geometric_mean([truth.after(chosen) for truth in self.truths]))
+        return float(_geometric_mean(self.truths.after(chosen)))
 
     def after_each(self, chosen: Sequence[int] = ()) -> Floats:
         """Return the variance after the chosen candidates and one more, for each candidate."""
-        return _geometric_mean([truth.after_each(chosen) for truth in self.truths])
+        return _geometric_mean(self.truths.after_each(chosen))
 
 
-def _geometric_mean(values: Sequence[ArrayLike]) -> Floats:
+def _geometric_mean(values: ArrayLike) -> Floats:
     logs = np.log(np.maximum(np.asarray(values, dtype=np.float64), TINY))
     return np.asarray(np.exp(logs.mean(axis=0)))
 
@@ -151,9 +151,7 @@ def local_criterion(
     raw, means = target.joint(_of_draws(spec, prior.runs, reference, draws), points, factor, seed)
     both = np.column_stack([means, moved(beliefs.scale)(raw)]).reshape(TRUTHS, 2, size, -1)
     slopes = (both[:, 0] - both[:, 1]) / (2 * STEP)
-    return Typical(
-        tuple(
-            LinearGaussian(float(g @ g), g @ J, J.T @ J, beliefs.own)
-            for J, g in ((s[:, :-1], s[:, -1]) for s in slopes)
-        )
-    )
+    J, g = slopes[..., :-1], slopes[..., -1]
+    K = np.einsum("tci,tcj->tij", J, J)
+    c = np.einsum("tc,tci->ti", g, J)
+    return Typical(LinearGaussian(np.sum(g * g, axis=-1), c, K, beliefs.own))

@@ -12,7 +12,7 @@ from bayescale.errors import InputError, Problem
 
 Floats = NDArray[np.float64]
 
-POWERS = (1.0, 0.5, 0.0)  # of the cost that a gain is divided by, in the greedy starts
+POWERS = (2.0, 1.0, 0.5, 0.0)
 SLACK = 1 + 1e-9
 BETTER = 1e-6  # share of the variance that an exchange must win
 LITTLE = 0.01  # share of the sd: a run that lowers it by less is left out
@@ -32,8 +32,8 @@ class Criterion(Protocol):
 def best_runs(joint: Criterion, cost: Floats, budget: float, most: int) -> list[int]:
     """Return the candidates to run, the one that cuts the variance most per FLOP first.
 
-    A greedy choice per FLOP, per root of a FLOP and regardless of cost, each improved by adding,
-    exchanging and dropping runs until no single exchange helps; the best of the three. Each candidate
+    A greedy choice per FLOP, per root of a FLOP and regardless of cost, each improved by taking out one
+    run and filling up with others until that no longer helps; the best of the three. Each candidate
     is run once at most.
 
     Parameters
@@ -54,7 +54,7 @@ def best_runs(joint: Criterion, cost: Floats, budget: float, most: int) -> list[
     """
     found = []
     for power in POWERS:
-        chosen = _greedy(joint, cost, budget, most, power)
+        chosen = _filled(joint, cost, budget, most, power, [])
         found.append(_exchanged(joint, cost, budget, most, chosen))
     best = min(found, key=joint.after)
     if not best:
@@ -65,14 +65,18 @@ def best_runs(joint: Criterion, cost: Floats, budget: float, most: int) -> list[
     return in_order(joint, cost, _pruned(joint, best))
 
 
-def _greedy(joint: Criterion, cost: Floats, budget: float, most: int, power: float) -> list[int]:
-    chosen: list[int] = []
+def _filled(
+    joint: Criterion, cost: Floats, budget: float, most: int, power: float, chosen: list[int]
+) -> list[int]:
+    """Add the run of the largest gain over a power of its cost, as long as one fits and helps."""
+    chosen = list(chosen)
     while len(chosen) < most:
         allowed = _allowed(cost, budget - cost[chosen].sum(), budget, chosen)
-        after = joint.after_each(chosen)
+        if not allowed.any():
+            break
         # The logarithm: halving what is left is worth the same, however much is left.
-        gain = _log(joint.after(chosen)) - _log(after)
-        if not allowed.any() or not (gain[allowed] > BETTER).any():
+        gain = _log(joint.after(chosen)) - _log(joint.after_each(chosen))
+        if not (gain[allowed] > BETTER).any():
             break
         chosen.append(int(np.argmax(np.where(allowed, gain / cost**power, -np.inf))))
     return chosen
@@ -81,19 +85,17 @@ def _greedy(joint: Criterion, cost: Floats, budget: float, most: int, power: flo
 def _exchanged(
     joint: Criterion, cost: Floats, budget: float, most: int, chosen: list[int]
 ) -> list[int]:
-    """Exchange one run for another, or add one, as long as it helps."""
+    """Take out one run and fill up with what helps most instead, as long as that is better."""
     for _ in range(EXCHANGES):
         now = joint.after(chosen)
-        kept = [[j for j in chosen if j != i] for i in chosen]
-        kept += [chosen] if len(chosen) < most else []
-        tried = []
-        for rest in kept:
-            allowed = _allowed(cost, budget - cost[rest].sum(), budget, rest)
-            after = np.where(allowed, joint.after_each(rest), np.inf)
-            tried.append((float(after.min()), [*rest, int(after.argmin())]))
-        if not tried or not (best := min(tried, key=lambda pair: pair[0]))[0] < now * (1 - BETTER):
+        rests = [[j for j in chosen if j != i] for i in chosen] + [chosen]
+        tried = [
+            _filled(joint, cost, budget, most, power, rest) for rest in rests for power in POWERS
+        ]
+        best = min(tried, key=joint.after)
+        if not joint.after(best) < now * (1 - BETTER):
             break
-        chosen = best[1]
+        chosen = best
     return chosen
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -60,7 +61,10 @@ class Target:
         """
         if not isinstance(text, str) or not text.strip():
             raise InputError(Problem("target", f"it is {shown(text)}", remedy=f"write {EXAMPLES}"))
-        name, _, place = (part.strip() for part in text.strip().partition(" at "))
+        name, *places = (
+            part.strip() for part in re.split(r"\s+at(?:\s+|$)", text.strip(), maxsplit=1)
+        )
+        place = "".join(places)
         if name == "loss":
             return cls("loss", name, _inputs(text, place))
         if name in OPTIMA:
@@ -82,6 +86,12 @@ class Target:
     def check(self, fit: Any) -> None:
         """Raise `InputError` if the fit cannot answer it."""
         if self.kind == "loss":
+            if missing := [s for s in fit.inputs if s not in self.at]:
+                raise InputError(
+                    Problem("target", f"{' and '.join(missing)} of the loss is missing",
+                            f"the law {fit.name!r} needs {', '.join(fit.inputs)}",
+                            f"write 'loss at {','.join(f'{s}=...' for s in fit.inputs)}'")
+                )  # fmt: skip
             checked_points(fit, self.at)
         for part, _ in fit.parts:
             if self.kind == "optimum":
