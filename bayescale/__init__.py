@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bayescale.calibration import Calibration, calibrate
     from bayescale.comparison import Comparison, compare
     from bayescale.costs import Cost
+    from bayescale.designing import Design, design
     from bayescale.diagnostics import Diagnostics, Verdict
     from bayescale.downstream import ErrorPrediction, predict_error
     from bayescale.emergence import MetricComparison, compare_metrics, thresholded
@@ -52,6 +53,7 @@ _HOMES = {
     "Calibration": "calibration",
     "Comparison": "comparison",
     "Cost": "costs",
+    "Design": "designing",
     "DesignError": "errors",
     "Diagnostics": "diagnostics",
     "ErrorPrediction": "downstream",
@@ -82,6 +84,7 @@ _HOMES = {
     "check_law": "law_checks",
     "compare": "comparison",
     "compare_metrics": "emergence",
+    "design": "designing",
     "fit": "fitting",
     "fit_many": "sweep.many",
     "fit_pooled": "pooling",
@@ -113,6 +116,7 @@ __all__ = [
     "Calibration",
     "Comparison",
     "Cost",
+    "Design",
     "DesignError",
     "Diagnostics",
     "ErrorPrediction",
@@ -144,6 +148,7 @@ __all__ = [
     "compare",
     "compare_metrics",
     "datasets",
+    "design",
     "drift",
     "fit",
     "fit_many",

@@ -77,12 +77,12 @@ def require_optimum(posterior: Fit, terms: Terms, allow_failed: bool) -> None:
     """Raise if the fit failed, or its laws or runs say nothing about a split."""
     posterior.require_sound(allow_failed)
     for part, _ in posterior.parts:
-        _require_law_of_two(part, terms, allow_failed)
+        require_law_of_two(part, terms)
+        _require_identified(part, allow_failed)
 
 
-def _require_law_of_two(
-    posterior: Posterior | PublishedFit, terms: Terms, allow_failed: bool
-) -> None:
+def require_law_of_two(posterior: Posterior | PublishedFit, terms: Terms) -> None:
+    """Raise if the law of a fit is not one of size and tokens, or its other inputs are not given."""
     law, given = posterior.spec.law, dict(terms.at)
     size = size_symbol(law.inputs)
     if not {size, "D"} <= set(law.inputs):
@@ -105,6 +105,9 @@ def _require_law_of_two(
             Problem("at", f"the law {law.name!r} has no other input {unused[0]}",
                     remedy=f"its inputs are {', '.join(law.inputs)}")
         )  # fmt: skip
+
+
+def _require_identified(posterior: Posterior | PublishedFit, allow_failed: bool) -> None:
     lifted = [name for name in posterior.provenance.get("allowed", ()) if name in NOT_IDENTIFIED]
     if lifted and not allow_failed:
         raise InputError(

@@ -19,6 +19,7 @@ from bayescale.cli import (
     compare,
     demo,
     describe,
+    design,
     fit,
     identify,
     influence,
@@ -44,7 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, what_if, isoflop, monitor, identify, outliers, backtest,
+    demo, describe, fit, predict, allocate, what_if, design, isoflop, monitor, identify, outliers, backtest,
     compare, calibrate, sweep, bootstrap, influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:

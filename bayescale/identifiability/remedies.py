@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from bayescale.conditioning import LinearGaussian
 from bayescale.drift import log_compute
 from bayescale.identifiability.result import Remedy
 from bayescale.posterior import Posterior
@@ -79,16 +80,17 @@ def pair_sds(
     """Return the sd of a quantity after each pair of candidates, shape (candidates, candidates)."""
     y = np.log(mean_loss(posterior, candidates, seed))
     scatter = posterior.scatter(candidates, 0.0, np.random.default_rng([seed, 1]))
-    # Of quartiles, which outliers do not move: a Student-t fit makes light of them, too.
+    joint = LinearGaussian.of(along, y, robust_variance(scatter))
+    return np.sqrt([joint.after_each([i]) for i in range(y.shape[1])])
+
+
+def robust_variance(scatter: Floats) -> Floats:
+    """Return the variance of the scatter of runs from draws of it, shape (draws, runs).
+
+    Of quartiles, which outliers do not move: a Student-t fit makes light of them, too.
+    """
     quartiles = np.ptp(np.quantile(scatter, [0.25, 0.75], axis=0), axis=0)
-    own = (quartiles / QUARTILE_WIDTH) ** 2
-    joint = np.cov(y, along, rowvar=False)
-    K, c, variance = joint[:-1, :-1], joint[:-1, -1], joint[-1, -1]
-    d = np.diag(K) + own
-    determinant = d[:, None] * d[None, :] - K**2
-    c1, c2, d1, d2 = c[:, None], c[None, :], d[:, None], d[None, :]
-    gain = (c1**2 * d2 - 2 * c1 * c2 * K + c2**2 * d1) / determinant
-    return np.sqrt(np.maximum(variance - gain, 0.0))
+    return np.asarray((quartiles / QUARTILE_WIDTH) ** 2)
 
 
 def candidate_runs(runs: Runs, inputs: tuple[str, ...]) -> dict[str, Floats]:
@@ -97,12 +99,12 @@ def candidate_runs(runs: Runs, inputs: tuple[str, ...]) -> dict[str, Floats]:
     Of laws of N and D, and of one variable; of others, none.
     """
     if set(inputs) == {"N", "D"}:
-        sizes = _round(runs.N, DIGITS, AROUND)
-        ratios = _round(runs.D / runs.N, RATIO_DIGITS, AROUND)
+        sizes = _around(runs.N, DIGITS, AROUND)
+        ratios = _around(runs.D / runs.N, RATIO_DIGITS, AROUND)
         N, M = (grid.ravel() for grid in np.meshgrid(sizes, ratios))
         found = {"N": N, "D": N * M}
     elif len(inputs) == 1:
-        found = {inputs[0]: _round(runs[inputs[0]], DIGITS, COSTS[-1])}
+        found = {inputs[0]: _around(runs[inputs[0]], DIGITS, COSTS[-1])}
     else:
         return {}
     if "D" in found:
@@ -113,9 +115,13 @@ def candidate_runs(runs: Runs, inputs: tuple[str, ...]) -> dict[str, Floats]:
     return {s: values[keep] for s, values in found.items()}
 
 
-def _round(values: Floats, digits: tuple[float, ...], around: float) -> Floats:
-    """Round numbers within a factor of the range of some values."""
-    low, high = values.min() / around, values.max() * around
+def round_numbers(low: float, high: float, digits: tuple[float, ...]) -> Floats:
+    """Return the numbers from `low` to `high` that are one of some digits and zeros."""
     powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     grid = np.sort(np.outer(powers, digits).ravel())
     return grid[(grid >= low * (1 - 1e-9)) & (grid <= high * (1 + 1e-9))]
+
+
+def _around(values: Floats, digits: tuple[float, ...], factor: float) -> Floats:
+    """Round numbers within a factor of the range of some values."""
+    return round_numbers(values.min() / factor, values.max() * factor, digits)

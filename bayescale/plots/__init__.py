@@ -3,6 +3,7 @@
 from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.compared_laws import plot_comparison
+from bayescale.plots.designed_runs import plot_design
 from bayescale.plots.gallery import save_plot, save_plots
 from bayescale.plots.groups_and_population import plot_groups
 from bayescale.plots.isoflop_parabolas import plot_isoflop
@@ -20,6 +21,7 @@ __all__ = [
     "plot_backtest",
     "plot_calibration",
     "plot_comparison",
+    "plot_design",
     "plot_groups",
     "plot_identifiability",
     "plot_isoflop",

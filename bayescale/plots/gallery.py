@@ -13,6 +13,7 @@ from bayescale.backtesting import Backtest
 from bayescale.cache import write_atomically
 from bayescale.calibration import Calibration
 from bayescale.comparison import Comparison
+from bayescale.designing import Design
 from bayescale.errors import InputError, Problem
 from bayescale.identifiability import Identifiability
 from bayescale.intervals import DEFAULT_LEVEL
@@ -22,6 +23,7 @@ from bayescale.outlying import Outliers
 from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.compared_laws import plot_comparison
+from bayescale.plots.designed_runs import plot_design
 from bayescale.plots.groups_and_population import plot_groups
 from bayescale.plots.isoflop_parabolas import plot_isoflop
 from bayescale.plots.loss_and_compute import plot_loss
@@ -82,6 +84,7 @@ FIGURES: dict[type, tuple[str, Callable[..., Any]]] = {
     Backtest: ("backtest", plot_backtest),
     Calibration: ("calibration", plot_calibration),
     Comparison: ("comparison", plot_comparison),
+    Design: ("design", plot_design),
     Identifiability: ("identifiability", plot_identifiability),
     IsoFlop: ("isoflop", plot_isoflop),
     Monitoring: ("monitoring", plot_monitoring),
@@ -96,8 +99,8 @@ def save_plot(result: Any, folder: str | Path, **options: Any) -> list[Path]:
     Parameters
     ----------
     result
-        A `Backtest`, `Calibration`, `Comparison`, `Identifiability`, `IsoFlop`, `Monitoring`,
-        `Outliers` or `PooledFit`.
+        A `Backtest`, `Calibration`, `Comparison`, `Design`, `Identifiability`, `IsoFlop`,
+        `Monitoring`, `Outliers` or `PooledFit`.
     folder
         Where to; made if it is not there.
     **options
