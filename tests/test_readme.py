@@ -35,6 +35,6 @@ def test_commands_and_names_exist(page):
     from bayescale.cli.main import app
 
     commands = {command.name for command in app.registered_commands}
-    assert set(re.findall(r"^ +bayescale (\w+)", page, re.MULTILINE)) <= commands
+    assert set(re.findall(r"^ +bayescale ([\w-]+)", page, re.MULTILINE)) <= commands
     names = set(re.findall(r"\bbs\.(\w+)", page))
     assert names <= set(bayescale.__all__)
