@@ -63,15 +63,15 @@ class DomainShare(Law):
         Coordinate(
             "share_E", sum_of_powers.SHARE_OF_E.prior, "E_r/L^*", "share of it that N and D leave"
         ),
-        Coordinate("share_r", Beta(1, 3), "s_r", "share of the term in r in what N and D leave"),
+        Coordinate("share_r", Beta(2, 5), "s_r", "share of the term in r in what N and D leave"),
         sum_of_powers.TOKENS_PER_PARAMETER,
         Coordinate("alpha", LogNormal(0.30, 0.40, low=0.05, high=1.2), r"\alpha", "exponent of N"),
         Coordinate("beta", LogNormal(0.36, 0.50, low=0.05, high=1.2), r"\beta", "exponent of D"),
         Coordinate(
-            "rate_r",
-            LogNormal(0.25, 0.8),
-            r"\gamma r / (r + \varepsilon)",
-            "exponent of the share that the last term shows at the mean share",
+            "slope_r",
+            LogNormal(0.06, 0.8),
+            r"s_r \gamma r / (r + \varepsilon)",
+            "slope in log r, at the mean share, of the log of what N and D leave",
         ),
         Coordinate("eta", LogNormal(0.5, 0.7), r"\eta", "exponent of the share in the term in D"),
         Coordinate(
@@ -95,7 +95,7 @@ class DomainShare(Law):
         floor = c["L_opt"] * c["share_E"]
         reducible = c["L_opt"] * (1 - c["share_E"])
         scales = sum_of_powers.coefficients(reducible, c["alpha"], c["beta"], c["M_opt"], reference)
-        gamma = c["rate_r"] * (1 + c["epsilon"] / r)
+        gamma = c["slope_r"] / c["share_r"] * (1 + c["epsilon"] / r)
         return cls(
             E=floor * (1 - c["share_r"]),
             A=scales["A"],
@@ -119,6 +119,6 @@ class DomainShare(Law):
             "share_E": floor / (floor + decision["total"]),
             "share_r": term_r / floor,
             "M_opt": decision["M_opt"],
-            "rate_r": self.gamma / (1 + self.epsilon / r),
+            "slope_r": self.gamma / (1 + self.epsilon / r) * term_r / floor,
             **{name: getattr(self, name) for name in ("alpha", "beta", "eta", "epsilon")},
         }

@@ -86,7 +86,7 @@ def mixture_term(law: Any, x: Inputs) -> Any:
 def floor_from(c: Mapping[str, Any], reference: Reference, domains: int) -> dict[str, Any]:
     """Return E, C_i and g_i from the coordinates."""
     floor = c["L_opt"] * c["share_E"]
-    exponents = shares.per_domain(c, "g", domains)
+    exponents = [slope / c["share_h"] for slope in shares.per_domain(c, "slope", domains)]
     logs = shares.from_contrasts(shares.per_domain(c, "worth", domains - 1))
     total = sum(jnp.exp(value) for value in logs) * floor * c["share_h"]
     found = {"E": floor * (1 - c["share_h"])}
@@ -107,7 +107,7 @@ def floor_coordinates(law: Any, reducible: Any, reference: Reference) -> dict[st
         "share_E": floor / (floor + reducible),
         "share_h": term / floor,
         **{f"worth_{i}": value for i, value in enumerate(found, start=1)},
-        **{f"g_{i}": value for i, value in enumerate(exponents, start=1)},
+        **{f"slope_{i}": g * term / floor for i, g in enumerate(exponents, start=1)},
     }
 
 
@@ -128,14 +128,14 @@ def floor_priors(domains: int) -> tuple[Coordinate, ...]:
         Coordinate(
             "share_E", sum_of_powers.SHARE_OF_E.prior, "E_h/L^*", "share of it that N and D leave"
         ),
-        Coordinate("share_h", Beta(1, 3), "s_h", "share of the term in h in what N and D leave"),
+        Coordinate("share_h", Beta(2, 5), "s_h", "share of the term in h in what N and D leave"),
         *shares.contrasts("worth", r"\Delta\ln C", "log worth of the mean share", domains, sd=1.0),
         *(
             Coordinate(
-                f"g_{i}",
-                LogNormal(0.5, 0.6, low=0.05, high=3.0),
-                rf"\gamma_{{{i}}}",
-                f"exponent of the share of domain {i}",
+                f"slope_{i}",
+                LogNormal(0.12, 0.6),
+                rf"s_h \gamma_{{{i}}}",
+                f"what a share of domain {i} does to what N and D leave: exponent times share of the term",
             )
             for i in range(1, domains + 1)
         ),
