@@ -1,9 +1,13 @@
 """Laws of one variable: what they contain, papers' numbers, and curves with breaks and rises."""
 
+import importlib.util
+import sys
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
-from law_designs import grid, reference
+from law_designs import grid, reference, scattered
 from scipy.special import expit, log_expit
 
 import bayescale
@@ -144,3 +148,40 @@ def test_double_descent_is_refused_by_laws_that_fall(public_data):
     many = bayescale.fit_many({"double": runs}, law="power")
     assert many.status["rejected"] == 1
     assert many.table["codes"].to_pylist() == ["not-monotone"]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", [0, 1])
+def test_two_breaks_are_found(seed):
+    truth = {"a": 1.5, "b": 30.0, "c0": 0.05, "c1": 0.9, "d1": 1e8, "f1": 0.2}
+    truth |= {"c2": -0.6, "d2": 1e9, "f2": 0.2}
+    x = scattered(Bnsl2, 100)
+    scatter = np.exp(0.003 * np.random.default_rng(0).standard_normal(100))
+    runs = Runs(np.asarray(Bnsl2(**truth).loss(x)) * scatter, x)
+    found = bayescale.fit(runs, law="bnsl-2", drift="none", seed=seed).summary(level=0.998)
+    for name, value in truth.items():
+        assert found[name].lower < value < found[name].upper, name
+
+
+@pytest.mark.nightly
+def test_the_benchmark_of_curves(public_data):
+    """Three of its curves: a line on log axes is far off, and laws with more shape are near."""
+    path = Path(__file__).parents[1] / "benchmarks" / "curves" / "run.py"
+    module = importlib.util.spec_from_file_location("curves_benchmark", path)
+    benchmark = importlib.util.module_from_spec(module)
+    sys.modules[module.name] = benchmark  # where its dataclasses look for themselves
+    module.loader.exec_module(benchmark)
+    names = ["IC|bird_10|BiT/101/3", "IC|c_10|BiT/50/1", "IC|inet_10|BiT/101/3"]
+    every = benchmark.curves(public_data)
+    assert len(every) == 72
+    chosen = {name: every[name] for name in names}
+    rmse = {}
+    for law in ("m1", "power", "m4", "bnsl-1"):
+        scores, failed = benchmark.plain(chosen, law)
+        rmse[law] = np.array([scores[name].rmse for name in names])
+        assert failed == 0
+        assert benchmark.summary(scores.values())["mean"] == pytest.approx(rmse[law].mean())
+    for law in ("power", "m4", "bnsl-1"):
+        assert np.all(rmse[law] < 0.8 * rmse["m1"]), law
+        assert np.all(rmse[law] < 0.04), law
+    assert rmse["bnsl-1"][0] < 0.8 * rmse["power"][0]
