@@ -169,11 +169,13 @@ def test_the_interval_now_is_that_of_predict_and_of_allocate(synthetic):
 
 @pytest.mark.nightly
 def test_a_loss_is_that_of_the_models_of_forecasts(fit):
-    asked = design(fit, "loss at N=1e10,D=2e11", 1e20)
+    asked = design(fit, "loss at N=1e10,D=2e11", 1e22)
     told = bayescale.predict(fit, N=1e10, D=2e11, kind="law").intervals[0]
-    assert asked.before.median == pytest.approx(told.median, rel=1e-9)
+    # The drift beyond the runs is drawn anew with the candidates: equal to within Monte Carlo error.
+    assert asked.before.median == pytest.approx(told.median, abs=told.sd / 10)
+    assert asked.before.sd == pytest.approx(told.sd, rel=0.1)
     assert len(asked.laws) == 2
-    assert asked.ratio < 0.9
+    assert asked.ratio < 0.97
     assert asked.reweighted.sd == pytest.approx(float(asked.sd_after[-1]), rel=0.3)
 
 

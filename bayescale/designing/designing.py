@@ -133,7 +133,7 @@ def design(
     >>> import bayescale
     >>> posterior = bayescale.fit("byte-sweep", seed=0)
     >>> found = bayescale.design(posterior, "tokens_per_parameter at 1e16", budget=1e15)
-    >>> found.sd_after[-1] < found.sd_before, bool(found.C.sum() <= 1e15)
+    >>> bool(found.sd_after[-1] < found.sd_before), bool(found.C.sum() <= 1e15)
     (True, True)
     """
     asked, most = Target.read(target), _whole("runs", runs, 1)

@@ -218,7 +218,7 @@ def narrowed(values: Floats, ratio: float, scale: Scale, level: float) -> Interv
 
     Examples
     --------
-    >>> narrowed(np.array([-1.0, 0.0, 1.0]), 0.5, "linear", 0.9).upper
+    >>> round(narrowed(np.array([-1.0, 0.0, 1.0]), 0.5, "linear", 0.9).upper, 6)
     0.45
     """
     middle = np.median(values)
