@@ -322,7 +322,11 @@ def _laws_that_fit(runs: Runs, law: type[Law]) -> list[Problem]:
     there = [
         other.name
         for other in LAWS.values()
-        if other.response == law.response and all(runs.has(symbol) for symbol in other.inputs)
+        if other.response == law.response
+        and (
+            all(runs.has(symbol) for symbol in other.inputs)
+            or (other.inputs == ("x",) and len(runs.inputs) == 1)
+        )
     ]
     if not there:
         return []

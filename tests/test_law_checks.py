@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pytest
 
+import bayescale
 from bayescale import InputError, check_law
 from bayescale.laws import LAWS, Power
 from bayescale.parameters import Coordinate, parameter
@@ -106,3 +107,17 @@ def test_the_command_finds_a_law_in_the_folder_it_is_typed_in(tmp_path, csv):
     )
     assert done.returncode == 0, done.stderr
     assert '"law": "own"' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("columns", "law", "fitting"),
+    [
+        ({"N": [1e8, 2e8]}, "chinchilla", "kaplan-n"),
+        ({"N": [1e8, 2e8]}, "chinchilla", "power"),
+        ({"N": [1e8, 2e8], "experts": [1, 8]}, "joint-moe", "routed"),
+        ({"N": [1e8, 2e8], "D": [1e9, 3e9]}, "repeated", "coupled"),
+    ],
+)
+def test_a_missing_column_names_the_laws_that_fit(columns, law, fitting):
+    with pytest.raises(InputError, match=rf"Laws of the columns that are there: .*\b{fitting}\b"):
+        bayescale.fit({**columns, "loss": [3.0, 2.9]}, law=law)
