@@ -9,7 +9,6 @@ the rest, which has larger x.
 from __future__ import annotations
 
 import argparse
-import re
 import time
 import warnings
 from collections.abc import Iterable
@@ -128,39 +127,43 @@ def summary(scores: Iterable[Score]) -> dict[str, float]:
     }
 
 
+WAYS = {"law alone": plain, "default": default}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the public tables")
     parser.add_argument("--laws", default=",".join(LAWS), help="names, with commas (%(default)s)")
-    parser.add_argument("--plain", action="store_true", help="without the forecasts with a drift")
-    parser.add_argument("--write", action="store_true", help="renew README.md")
+    parser.add_argument("--forecasts", default=",".join(WAYS), help="kinds (%(default)s)")
+    parser.add_argument("--write", action="store_true", help="renew the rows of README.md")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     chosen = curves(options.data)
-    lines = []
-    ways = {"law alone": plain} if options.plain else {"law alone": plain, "default": default}
-    for way, method in ways.items():
+    print(f"{len(chosen)} curves")
+    for way in options.forecasts.split(","):
         for law in options.laws.split(","):
             started = time.perf_counter()
-            scores, failed = method(chosen, law)
+            scores, failed = WAYS[way](chosen, law)
             figures = summary(scores.values())
             figures |= {"fits that failed": failed, "seconds": time.perf_counter() - started}
-            if not lines:
-                lines = [f"| law | forecast | {' | '.join(figures)} |"]
-                lines += ["|---" * (len(figures) + 2) + "|"]
-                print("\n".join(lines))
+            head = (
+                f"| law | forecast | {' | '.join(figures)} |\n" + "|---" * (len(figures) + 2) + "|"
+            )
             cells = [f"{value:.{DIGITS.get(key, 4)}f}" for key, value in figures.items()]
-            lines.append(f"| {law} | {way} | " + " | ".join(cells) + " |")
-            print(lines[-1], flush=True)
-    if options.write:
-        head = f"{len(chosen)} curves, {time.strftime('%Y-%m-%d')}"
-        README.write_text(renewed(README.read_text(), "\n".join([head, "", *lines])))
+            row = f"| {law} | {way} | " + " | ".join(cells) + " |"
+            print(row, flush=True)
+            if options.write:
+                README.write_text(renewed(README.read_text(), head, row))
 
 
-def renewed(page: str, block: str) -> str:
-    """The page with the block between its markers made anew."""
-    pattern = r"(<!-- begin: run -->\n).*?(<!-- end: run -->)"
-    return re.sub(pattern, lambda m: f"{m[1]}\n{block}\n\n{m[2]}", page, flags=re.DOTALL)
+def renewed(page: str, head: str, row: str) -> str:
+    """The page with one row of the table between its markers made anew, rows in the order of laws."""
+    before, start, after = page.partition("<!-- begin: run -->")
+    inside, end, after = after.partition("<!-- end: run -->")
+    rows = [line for line in inside.splitlines() if line.startswith("| ")][1:]
+    named = {tuple(cell.strip() for cell in line.split("|")[1:3]): line for line in [*rows, row]}
+    order = [named[law, way] for way in WAYS for law in LAWS if (law, way) in named]
+    return before + start + "\n\n" + "\n".join([head, *order]) + "\n\n" + end + after
 
 
 if __name__ == "__main__":
