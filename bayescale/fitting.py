@@ -330,7 +330,7 @@ def _laws_that_fit(runs: Runs, law: type[Law]) -> list[Problem]:
     ]
     if not there:
         return []
-    return [Problem("law", f"{law.name!r} needs {', '.join(law.inputs)}",
+    return [Problem(runs.source, f"the law {law.name!r} needs {', '.join(law.inputs)}",
                     remedy=f"laws of the columns that are there: {', '.join(there)}")]  # fmt: skip
 
 

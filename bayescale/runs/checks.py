@@ -234,7 +234,9 @@ def _not_monotone(
     if len(inputs) != 1 or not falls_in:
         return []
     symbol = inputs[0]
-    found = rise(runs[symbol], runs.loss)
+    # A count of 0 has no logarithm: half an item stands for it.
+    losses = runs.loss if runs.items is None else np.maximum(runs.loss, 0.5 / runs.items)
+    found = rise(runs[symbol], losses)
     if found is None:
         return []
     times = min(found.log_rise / max(found.scatter, np.finfo(float).tiny), 1000.0)

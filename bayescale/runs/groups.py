@@ -106,7 +106,7 @@ def group_runs(
     if not names:
         raise InputError(Problem("by", "no column is named", remedy="write --by corpus"))
     if isinstance(source, Runs):
-        template = source.with_inputs(inputs)
+        template = source.with_inputs([symbol for symbol in inputs if source.has(symbol)])
         return _group(template, {}, names, source.labels, source.source)
     table, _ = load_table(source, where)
     roles = resolve(list(table.columns), columns, table.source)
