@@ -36,6 +36,7 @@ ORDER = [
     ("population",),
     ("datasets",),
     ("diagnostics",),
+    ("under_way",),
     ("inference",),
     ("posterior",),
     ("mixture",),
