@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bayescale.law_checks import check_law
     from bayescale.leaving_out import Influence, influence
     from bayescale.mixture import Mixture
-    from bayescale.monitoring import Monitoring, monitor
+    from bayescale.monitoring import monitor
     from bayescale.outlying import Outliers, outliers
     from bayescale.pooled import PooledFit, load_pooled
     from bayescale.pooling import fit_pooled
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from bayescale.simulation import Simulation, simulate
     from bayescale.storage import load
     from bayescale.sweep.many import ManyFits, fit_many
+    from bayescale.under_way import Monitoring
     from bayescale.widening import widen
 
 _HOMES = {
@@ -66,7 +67,7 @@ _HOMES = {
     "ManyFits": "sweep.many",
     "MetricComparison": "emergence",
     "Mixture": "mixture",
-    "Monitoring": "monitoring",
+    "Monitoring": "under_way",
     "Outliers": "outlying",
     "PointEstimate": "estimation",
     "PooledFit": "pooled",

@@ -37,6 +37,7 @@ ORDER = [
     ("population",),
     ("datasets",),
     ("diagnostics",),
+    ("under_way",),
     ("inference",),
     ("posterior",),
     ("mixture",),

@@ -90,5 +90,5 @@ def _optima(ax: Axes, result: IsoFlop) -> None:
     ax.set(xscale="log", yscale="log", xlabel="training FLOPs C", ylabel="optimal parameters N",
            title=f"Optimum: exponent a = {result.rows[0]['approach_2']}")  # fmt: skip
     if result.C.max() > used[-1].C:
-        beyond_region(ax, used[-1].C, "beyond the budgets")
+        beyond_region(ax, used[-1].C, "beyond")
     ax.legend(loc="lower right", fontsize=7)
