@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from bayescale.backtesting import Backtest, backtest
     from bayescale.calibration import Calibration, calibrate
     from bayescale.comparison import Comparison, compare
-    from bayescale.costs import Cost
     from bayescale.designing import Design, design
     from bayescale.diagnostics import Diagnostics, Verdict
     from bayescale.downstream import ErrorPrediction, predict_error
@@ -29,31 +28,30 @@ if TYPE_CHECKING:
     from bayescale.law_checks import check_law
     from bayescale.leaving_out import Influence, influence
     from bayescale.mixture import Mixture
-    from bayescale.monitoring import monitor
+    from bayescale.monitoring import Monitoring, monitor
     from bayescale.outlying import Outliers, outliers
+    from bayescale.plans import Assessment, Cost, Region, region, what_if
     from bayescale.pooled import PooledFit, load_pooled
     from bayescale.pooling import fit_pooled
     from bayescale.posterior import Posterior
     from bayescale.prediction import Prediction, predict
     from bayescale.publications import PublishedFit, published
-    from bayescale.regret import Assessment, Region, region, what_if
     from bayescale.resampling import Bootstrap, bootstrap
     from bayescale.runs import Runs
     from bayescale.simulation import Simulation, simulate
     from bayescale.storage import load
     from bayescale.sweep.many import ManyFits, fit_many
-    from bayescale.under_way import Monitoring
     from bayescale.widening import widen
 
 _HOMES = {
     "Allocation": "allocation",
-    "Assessment": "regret",
+    "Assessment": "plans",
     "Backtest": "backtesting",
     "BayescaleError": "errors",
     "Bootstrap": "resampling",
     "Calibration": "calibration",
     "Comparison": "comparison",
-    "Cost": "costs",
+    "Cost": "plans",
     "Design": "designing",
     "DesignError": "errors",
     "Diagnostics": "diagnostics",
@@ -67,14 +65,14 @@ _HOMES = {
     "ManyFits": "sweep.many",
     "MetricComparison": "emergence",
     "Mixture": "mixture",
-    "Monitoring": "under_way",
+    "Monitoring": "monitoring",
     "Outliers": "outlying",
     "PointEstimate": "estimation",
     "PooledFit": "pooled",
     "Posterior": "posterior",
     "Prediction": "prediction",
     "PublishedFit": "publications",
-    "Region": "regret",
+    "Region": "plans",
     "Runs": "runs",
     "Simulation": "simulation",
     "Verdict": "diagnostics",
@@ -100,10 +98,10 @@ _HOMES = {
     "predict": "prediction",
     "predict_error": "downstream",
     "published": "publications",
-    "region": "regret",
+    "region": "plans",
     "simulate": "simulation",
     "thresholded": "emergence",
-    "what_if": "regret",
+    "what_if": "plans",
     "widen": "widening",
 }
 _MODULES = ("datasets", "drift", "laws", "plots", "priors", "units")

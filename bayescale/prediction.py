@@ -163,7 +163,7 @@ def predict(
     D: ArrayLike | None = None,
     *,
     x: ArrayLike | None = None,
-    more: Mapping[str, ArrayLike] | None = None,
+    at: Mapping[str, ArrayLike] | None = None,
     points: Mapping[str, ArrayLike] | None = None,
     kind: Kind = "run",
     level: float = DEFAULT_LEVEL,
@@ -192,7 +192,7 @@ def predict(
         Training tokens of the new runs, above 0; broadcast against `N`.
     x
         The input of a law of one variable, in place of `N` and `D`.
-    more
+    at
         Other inputs of the law, symbol to values: ``{"experts": 16}``.
     points
         The points as a mapping of symbol to values, such as ``runs.inputs``, in place of `N` and `D`;
@@ -232,7 +232,7 @@ def predict(
     models = sound_forecasters(posterior, allow_failed)
     if kind not in KINDS:
         raise InputError(Problem("kind", f"{kind!r} is not known", remedy="use 'run' or 'law'"))
-    given = {"N": N, "D": D, "x": x, **(more or {})}
+    given = {"N": N, "D": D, "x": x, **(at or {})}
     if points is not None:
         if any(value is not None for value in given.values()):
             raise InputError(

@@ -9,8 +9,8 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from bayescale import FailedFitError, InputError, Runs, allocate, predict
+from bayescale.allocation.terms import NOT_IDENTIFIED
 from bayescale.laws import Chinchilla
-from bayescale.terms import NOT_IDENTIFIED
 from bayescale.units import FLOPS_PER_PARAMETER_TOKEN
 from conftest import simulate, synthetic_posterior
 
@@ -214,11 +214,12 @@ def test_to_json(posterior):
                     for name in NAMES
                 },
                 "decades_beyond": allocation.decades_beyond[i],
+                "at_limit": 0.0,
             }
             for i in range(3)
         ],
     }
-    assert list(data["budgets"][0]) == ["C", *NAMES, "decades_beyond"]
+    assert list(data["budgets"][0]) == ["C", *NAMES, "decades_beyond", "at_limit"]
     assert list(data["budgets"][0]["N"]) == numbers
 
 

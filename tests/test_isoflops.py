@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 import bayescale
 from bayescale import InputError, Runs, isoflop
 from bayescale.cli.main import app
-from bayescale.parabolas import PowerLaw, parabolas
+from bayescale.isoflops.parabolas import PowerLaw, parabolas
 from bayescale.plots import plot_isoflop, save_plot
 from conftest import TRUTH, synthetic_posterior
 
@@ -151,7 +151,7 @@ def test_a_fit_is_made_where_none_is_given(monkeypatch):
         asked.append((len(runs), law, options))
         return synthetic_posterior(runs)
 
-    monkeypatch.setattr("bayescale.isoflops.fit_law", fit)
+    monkeypatch.setattr("bayescale.isoflops.approach.fit_law", fit)
     found = isoflop(design(sigma=0.003, seed=2), C=1e21, noise="gaussian", seed=3)
     assert asked == [(36, ("chinchilla", "gaussian"), {"allow": (), "seed": 3})]
     assert found.basis == "fitted to 36 runs"

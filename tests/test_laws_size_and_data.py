@@ -11,6 +11,7 @@ from scipy.stats import ks_2samp
 
 import bayescale
 from bayescale import Runs
+from bayescale.allocation.splitting import Terms, best_splits
 from bayescale.errors import InputError
 from bayescale.laws import (
     LAWS,
@@ -36,7 +37,6 @@ from bayescale.laws.pearce_song import nonembedding_params, total_params
 from bayescale.model import ModelSpec, prior_draws
 from bayescale.noise import Gaussian
 from bayescale.priors import LogNormal
-from bayescale.splitting import optimal_splits
 
 OF_N_AND_D = [LAWS[name] for name in FORMULAS if set(LAWS[name].inputs) == {"N", "D"}]
 BASE = {"E": 1.8, "A": 480.0, "B": 2085.0, "alpha": 0.35, "beta": 0.37}
@@ -70,8 +70,8 @@ def one(laws, i):
 @pytest.mark.parametrize("law", OF_N_AND_D, ids=lambda law: law.name)
 def test_allocation_is_the_lowest_loss(law):
     budgets, drawn = np.array([1e19, 5.76e23]), laws(law, 8)
-    best = optimal_splits(drawn, budgets, 6.0)
-    searched = optimal_splits(drawn, budgets, 6.0, numeric=True)
+    best = best_splits(drawn, budgets, Terms())
+    searched = best_splits(drawn, budgets, Terms(), numeric=True)
     np.testing.assert_allclose(searched[0], best[0], rtol=1e-5)
     for i in range(8):
         p = {q.name: float(getattr(drawn, q.name)[i]) for q in law.parameters()}
@@ -210,8 +210,8 @@ def test_optimum_of_pearce_song_meets_its_equation(n):
     slope = p["alpha"] * p["A"] * (n + 47_491 / 3 * np.cbrt(n)) * total ** -(1 + p["alpha"])
     budget = 6 * n * (p["beta"] * p["B"] / slope) ** (1 / p["beta"])
     law = jax.tree.map(lambda v: jnp.array([v]), PearceSong(**p))
-    found, _, _ = optimal_splits(law, np.array([budget]), 6.0)
-    assert found.item() == pytest.approx(n, rel=1e-5)
+    found = best_splits(law, [budget], Terms())
+    assert found.N.item() == pytest.approx(n, rel=1e-5)
 
 
 # --- bounded ---

@@ -9,11 +9,12 @@ from scipy import stats
 from typer.testing import CliRunner
 
 import bayescale
-from bayescale import InputError, Runs, alarms, monitor
-from bayescale.alarms import BROKEN, BROKEN_SD, FINE, STUDIES, Belief, detection
+from bayescale import InputError, Runs, monitor
 from bayescale.cli.main import app
-from bayescale.curve_model import CurveModel, NewCurve
 from bayescale.laws import Chinchilla
+from bayescale.monitoring import alarms
+from bayescale.monitoring.alarms import BROKEN, BROKEN_SD, FINE, STUDIES, Belief, detection
+from bayescale.monitoring.curve_model import CurveModel, NewCurve
 from bayescale.noise import get_noise
 from bayescale.plots import plot_monitoring, save_plot
 from conftest import TRUTH, simulate, synthetic_posterior

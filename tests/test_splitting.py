@@ -1,5 +1,7 @@
 """Splits under constraints: published examples, brute force, and terms that cannot be kept."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -8,10 +10,11 @@ from scipy.optimize import brentq, minimize_scalar
 
 import bayescale
 from bayescale import InputError
+from bayescale.allocation.allocating import _for_budgets
+from bayescale.allocation.splitting import Terms, best_splits, cheapest_splits
 from bayescale.laws import LAWS, Chinchilla
 from bayescale.model import ModelSpec, prior_draws
 from bayescale.noise import Gaussian
-from bayescale.splitting import Terms, best_splits, cheapest_splits, optimal_splits
 from conftest import synthetic_posterior
 
 SARDANA = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.336, "beta": 0.283}
@@ -80,10 +83,10 @@ def test_splits_agree_with_a_fine_grid(name):
 @pytest.mark.parametrize("name", ["chinchilla", "coupled", "kaplan-joint", "bounded"])
 def test_the_search_finds_the_closed_form(name):
     laws, budgets = drawn(name, 1000), np.geomspace(1e18, 1e26, 5)
-    for closed, searched in zip(
-        optimal_splits(laws, budgets, 6.0), optimal_splits(laws, budgets, 6.0, numeric=True),
-        strict=True,
-    ):  # fmt: skip
+    closed_form = best_splits(laws, budgets, Terms())
+    search = best_splits(laws, budgets, Terms(), numeric=True)
+    assert search.inside.all()
+    for closed, searched in zip(closed_form, search, strict=True):
         np.testing.assert_allclose(searched, closed, rtol=1e-6)
 
 
@@ -168,6 +171,25 @@ def test_tokens_of_inference_make_models_smaller(posterior):
     np.testing.assert_allclose(spent, 1e22, rtol=1e-9)
     assert "N (6 D + 2 T) (T = 1e12)" in served.table().caption
     assert served.to_json()["terms"] == {"inference_tokens": 1e12}
+
+
+def test_draws_at_a_limit_are_told(posterior):
+    middle = float(np.median(bayescale.allocate(posterior, 1e22).draws["N"]))
+    found = bayescale.allocate(posterior, [1e20, 1e22], max_params=middle)
+    assert found.at_limit == pytest.approx([0.0, 0.5], abs=0.01)
+    assert found.to_json()["budgets"][1]["at_limit"] == found.at_limit[1]
+    assert found.table().columns[-1].plain == "at a limit"
+
+
+def test_a_law_that_has_no_best_split():
+    """Its tokens are worth so little that the budget goes into size to the last."""
+    poor = SimpleNamespace(
+        parts=[(SimpleNamespace(flat_law=lambda: fixed(**{**SARDANA, "B": 1e-9})), 1.0)]
+    )
+    with pytest.raises(
+        InputError, match=r"no split of 1e\+?22 FLOPs is best in 100% .* more param"
+    ):
+        _for_budgets(poor, np.array([1e22]), Terms(), numeric=True, allow_failed=False)
 
 
 def test_the_cheapest_way_to_a_loss(posterior):

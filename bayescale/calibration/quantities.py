@@ -11,13 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from bayescale.allocation.splitting import Terms, best_split, has_closed_form
 from bayescale.drift import Span, log_compute
 from bayescale.inference.batch import BatchFit, over_devices, stack
 from bayescale.inference.programs import programs
-from bayescale.laws import ClosedFormOptimum
 from bayescale.model import Data, ModelSpec, typical_value
 from bayescale.runs.catalogue import scales
-from bayescale.splitting import numeric_optimum
 
 Floats = NDArray[np.float64]
 
@@ -91,11 +90,8 @@ def at_draw(spec: ModelSpec, u: Any, data: Data, points: Mapping[str, Any], prod
     losses: Any = law.loss(points)
     values += [losses[i] for i in range(len(BEYOND))]
     if set(spec.law.inputs) == {"N", "D"}:
-        one = jnp.ones_like(product)
-        if isinstance(law, ClosedFormOptimum):
-            values.append(law.optimum(product, one)[0])
-        else:
-            values.append(numeric_optimum(law, product, one)[0])
+        terms = Terms(flops_per_parameter_token=1.0)
+        values.append(best_split(law, product, terms.numbers, has_closed_form(law, terms))[0])
     return jnp.stack(values)
 
 

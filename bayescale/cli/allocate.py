@@ -30,7 +30,7 @@ from bayescale.cli.warnings import report
 from bayescale.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from bayescale.allocation import Allocation
+    from bayescale.allocation.allocated import Allocation
     from bayescale.publications import Fit
 
 NAME = "allocate"
@@ -99,7 +99,7 @@ def run(
     }
     others_at = by_symbol(parse_values("--at", at))
     with progress("allocating", quiet or json):
-        from bayescale.allocation import allocate
+        from bayescale.allocation.allocating import allocate
 
         def answer(fit: Fit) -> Allocation:
             options: Any = {**wanted, **terms, "level": level, "allow_failed": allow_failed}

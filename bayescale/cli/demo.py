@@ -25,7 +25,7 @@ def run(
 ) -> None:
     """Fit the smaller runs of the embedded sweep, forecast the held-out larger ones, and keep score."""
     with progress(f"fitting {law} to the smaller runs of the embedded sweep", quiet or json):
-        from bayescale.allocation import allocate
+        from bayescale.allocation.allocating import allocate
         from bayescale.cli.fit import fit_json
         from bayescale.datasets import load_byte_sweep
         from bayescale.fitting import fit

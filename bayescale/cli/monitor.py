@@ -78,7 +78,7 @@ def run(
     """Say whether a run under way will end in its forecast, and when a bad one could be called."""
     allow_failed = parse_failed(allow)
     with progress("comparing curves", quiet or json):
-        from bayescale.monitoring import monitor
+        from bayescale.monitoring.monitoring import monitor
 
         result = monitor(
             open_fit(fit, law, group),

@@ -88,8 +88,8 @@ def run(
         "D": parse_numbers("--tokens", tokens),
         "x": parse_numbers("--x", x),
     }
-    more = by_symbol(parse_values("--at", at))
-    if runs is not None and (more or any(v is not None for v in values.values())):
+    inputs = by_symbol(parse_values("--at", at))
+    if runs is not None and (inputs or any(v is not None for v in values.values())):
         raise InputError("give the points either as --runs or as --params and --tokens, not both")
     if backtest and group is not None:
         raise InputError(
@@ -106,7 +106,7 @@ def run(
             points = read_points(runs, posterior.inputs, parse_columns(columns), where)
         options: Any = {"level": level, "seed": seed, "allow_failed": allow_failed}
         prediction = predict(
-            posterior, **values, more=more, points=points, kind=kind.value, **options
+            posterior, **values, at=inputs, points=points, kind=kind.value, **options
         )
         others = beside(compare_to, partial(predict, points=prediction.points, level=level))
     if backtest:

@@ -66,7 +66,7 @@ def run(
             Problem("--price", "it is given without --peak-flops", "hours follow from both",
                     "write --peak-flops 989e12, say")
         )  # fmt: skip
-    from bayescale.costs import Cost
+    from bayescale.plans.costs import Cost
 
     peak = parse_number("--peak-flops", peak_flops)
     options: dict[str, Any] = {
@@ -82,7 +82,7 @@ def run(
     if N is None or D is None:
         raise InputError("the plan needs both --params and --tokens")
     with progress("weighing the plan", quiet or json):
-        from bayescale.regret import what_if
+        from bayescale.plans import what_if
 
         posterior = open_fit(fit, law, group)
         found = what_if(posterior, N, D, **options)

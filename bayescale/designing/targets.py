@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bayescale.allocation.splitting import Terms, best_splits
+from bayescale.allocation.terms import require_law_of_two
 from bayescale.contraction import Scale, quantiles, scale_of
 from bayescale.errors import InputError, Problem, shown
 from bayescale.mixture import law_points
@@ -18,8 +20,6 @@ from bayescale.prediction import checked_points, mean_loss
 from bayescale.runs import ROLES
 from bayescale.runs.cells import NotANumberError, parse_number
 from bayescale.runs.roles import nearest
-from bayescale.splitting import Terms, optimal_splits
-from bayescale.terms import require_law_of_two
 
 Floats = NDArray[np.float64]
 Kind = Literal["loss", "optimum", "parameter"]
@@ -131,8 +131,8 @@ class Target:
     def _of_law(self, part: Posterior, factor: float) -> Floats:
         if self.kind == "parameter":
             return np.ravel(_parameters(part)[self.name])
-        N, D, _ = optimal_splits(part.flat_law(), np.array([self.at["C"]]), factor)
-        found = {"N_opt": N, "D_opt": D, "tokens_per_parameter": D / N}
+        best = best_splits(part.flat_law(), [self.at["C"]], Terms(factor))
+        found = {"N_opt": best.N, "D_opt": best.D, "tokens_per_parameter": best.D / best.N}
         return found[self.name][:, 0]
 
     def scale(self, draws: Floats) -> Scale:

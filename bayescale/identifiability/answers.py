@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bayescale.allocation.splitting import Terms, best_splits
 from bayescale.laws import law_losses
 from bayescale.model import typical_value
 from bayescale.posterior import Posterior
 from bayescale.prediction import mean_loss
 from bayescale.runs import Runs
 from bayescale.runs.catalogue import scales
-from bayescale.splitting import optimal_splits
 
 Floats = NDArray[np.float64]
 FACTORS = (10.0, 100.0)  # times the largest compute, where answers are looked at by default
@@ -67,9 +67,9 @@ def losses(posterior: Posterior, points: Mapping[str, Floats], seed: int = 0) ->
 
 def optima(posterior: Posterior, C: Floats, factor: float, seed: int = 0) -> list[Answer]:
     """Return N and D/N at the optimum for each budget, C = factor N D; of the law alone."""
-    N, D, _ = optimal_splits(posterior.flat_law(), C, factor)
-    prior_N, prior_D, _ = optimal_splits(posterior.prior(seed=seed)[0], C, factor)
-    pairs = {"N_opt": (N, prior_N), "tokens_per_parameter": (D / N, prior_D / prior_N)}
+    own = best_splits(posterior.flat_law(), C, Terms(factor))
+    prior = best_splits(posterior.prior(seed=seed)[0], C, Terms(factor))
+    pairs = {"N_opt": (own.N, prior.N), "tokens_per_parameter": (own.D / own.N, prior.D / prior.N)}
     shape = (*posterior.shape, -1)
     return [
         Answer(name, {"C": float(budget)}, draws.reshape(shape)[..., i], prior[:, i])

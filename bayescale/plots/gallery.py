@@ -18,6 +18,7 @@ from bayescale.errors import InputError, Problem
 from bayescale.identifiability import Identifiability
 from bayescale.intervals import DEFAULT_LEVEL
 from bayescale.isoflops import IsoFlop
+from bayescale.monitoring.under_way import Monitoring
 from bayescale.outlying import Outliers
 from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.chain_ranks import plot_ranks
@@ -37,7 +38,6 @@ from bayescale.plots.style import house_style
 from bayescale.pooled import PooledFit
 from bayescale.posterior import Posterior
 from bayescale.publications import PublishedFit
-from bayescale.under_way import Monitoring
 
 FORMATS = ("png", "pdf")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.allocation import allocate
+from bayescale.allocation.allocating import allocate
 from bayescale.intervals import DEFAULT_LEVEL
 from bayescale.plots.style import (
     BLUE,

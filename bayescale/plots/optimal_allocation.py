@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.allocation import allocate
+from bayescale.allocation.allocating import allocate
+from bayescale.allocation.splitting import Terms, best_splits
 from bayescale.intervals import DEFAULT_LEVEL, Interval
 from bayescale.laws import LAWS
 from bayescale.plots.style import (
@@ -23,7 +24,6 @@ from bayescale.plots.style import (
 )
 from bayescale.posterior import Posterior
 from bayescale.publications import PublishedFit, published
-from bayescale.splitting import optimal_splits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,9 +92,9 @@ def _published(
     left: Axes, right: Axes, budgets: np.ndarray, factor: float, fits: Sequence[PublishedFit]
 ) -> None:
     for fit, style in zip(fits, itertools.cycle(REFERENCE_LINES[:2]), strict=False):
-        N, D, _ = optimal_splits(fit.flat_law(), budgets, factor)
-        left.plot(budgets, N[0], color=ORANGE, ls=style, lw=1.1, label=fit.fit.key)
-        right.plot(budgets, D[0] / N[0], color=ORANGE, ls=style, lw=1.1)
+        best = best_splits(fit.flat_law(), budgets, Terms(factor))
+        left.plot(budgets, best.N[0], color=ORANGE, ls=style, lw=1.1, label=fit.fit.key)
+        right.plot(budgets, best.D[0] / best.N[0], color=ORANGE, ls=style, lw=1.1)
     left.plot(
         budgets,
         np.sqrt(budgets / factor / 20),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale.errors import InputError
+from bayescale.monitoring.under_way import Monitoring
 from bayescale.plots.style import BLUE, GREY, ORANGE, RED, house_style, new_axes, plain_loss_ticks
-from bayescale.under_way import Monitoring
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from bayescale.allocation import allocate
+from bayescale.allocation.allocating import allocate
 from bayescale.intervals import DEFAULT_LEVEL
 from bayescale.plots.style import (
     BLUE,

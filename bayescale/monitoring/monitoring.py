@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayescale.alarms import FINE, Belief, Detection, detection
-from bayescale.curve_model import CurveModel, NewCurve
-from bayescale.curves import FINISHED, Curve, read_curve, read_curves
 from bayescale.errors import InputError, Problem, shown
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.mixture import law_points
+from bayescale.monitoring.alarms import FINE, Belief, Detection, detection
+from bayescale.monitoring.curve_model import CurveModel, NewCurve
+from bayescale.monitoring.curves import FINISHED, Curve, read_curve, read_curves
+from bayescale.monitoring.under_way import Check, Monitoring, Update
 from bayescale.prediction import law_loss, positive, predict
 from bayescale.publications import Fit, PublishedFit
-from bayescale.under_way import Check, Monitoring, Update
 
 GRID = np.arange(1, 20) / 20  # shares of the training at which curves are compared
 NEAR = 0.01  # a point of the grid this near to the last checkpoint gives way to it
@@ -55,8 +55,8 @@ def monitor(
     The fit is of final losses, and a loss before the end of its run lies above the law's at as many
     tokens, for its learning rate has yet to come down. How far, as a function of the share t of the
     training, is learned from the checkpoints of earlier runs: its mean, its trend with size, and how
-    single runs differ and stay apart (`bayescale.curve_model.CurveModel`). So the last part of a curve
-    says much of the final loss, and the first part little; the forecast fills in.
+    single runs differ and stay apart (`CurveModel`). So the last part of a curve says
+    much of the final loss, and the first part little; the forecast fills in.
 
     The assumptions: this run and the earlier ones are alike in what they do with t, the schedule of the
     learning rate above all; a run that is under way is off its forecast only if its final loss will be.

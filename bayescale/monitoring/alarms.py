@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gaussian_kde
 
-from bayescale.curve_model import NewCurve
+from bayescale.monitoring.curve_model import NewCurve
 
 BROKEN = 0.05  # belief that something is wrong with a run that the forecast does not know of
 BROKEN_SD = 0.1  # of log loss, of such a run about the forecast

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from bayescale.alarms import Detection
-from bayescale.curves import Curve
 from bayescale.diagnostics import Verdict
 from bayescale.intervals import Interval
+from bayescale.monitoring.alarms import Detection
+from bayescale.monitoring.curves import Curve
 from bayescale.tables import Column, Table, number
 
 if TYPE_CHECKING:

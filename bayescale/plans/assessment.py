@@ -1,24 +1,24 @@
-"""What a plan loses against the best one of its budget, and which plans lose little."""
+"""What a plan would show, and what it loses against the best one of its budget."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayescale.costs import Cost
+from bayescale.allocation.splitting import Terms, best_splits, reaching, size_symbol, total
+from bayescale.allocation.terms import check_paid, require_optimum, terms_of
 from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.laws import law_losses
 from bayescale.mixture import pooled
+from bayescale.plans.costs import Cost
 from bayescale.prediction import Prediction, positive, predict, shares_of
 from bayescale.publications import Fit
-from bayescale.splitting import Terms, best_splits, reaching, size_symbol, total
 from bayescale.tables import Column, Table, number
-from bayescale.terms import check_paid, require_optimum, terms_of
 
 if TYPE_CHECKING:
     import pandas
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 TOLERANCE = 0.005  # of the loss: plans that lose no more count among the best
 HIGH = 0.9  # the quantile of the regret that is shown beside its mean
-SPAN, POINTS = 2.0, 161  # decades to each side of the best size, and sizes that are tried
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ def what_if(
     True
     """
     check_level(level)
-    _check_tolerance(tolerance)
+    check_tolerance(tolerance)
     if tokens_per_year is not None:
         tokens_per_year = positive("tokens_per_year", tokens_per_year).item()
     size, tokens = positive("N", N).item(), positive("D", D).item()
@@ -216,13 +215,13 @@ def what_if(
     columns: list[list[Floats]] = [[], [], [], []]
     for part, _ in parts:
         law = part.flat_law()
-        best_n, best_d, best_loss, _ = best_splits(law, [budget], terms)
-        check_paid(np.array([budget]), best_n, terms)
+        there = best_splits(law, [budget], terms)
+        check_paid(np.array([budget]), there.N, terms)
         symbols = {size_symbol(law.inputs): [size], "D": [tokens], **{s: [v] for s, v in terms.at}}
         mine = law_losses(law, symbols)
         needed = reaching(law, mine, terms)[2]
         for column, values in zip(
-            columns, (best_n, best_d, mine / best_loss - 1, 1 - needed / budget), strict=True
+            columns, (there.N, there.D, mine / there.loss - 1, 1 - needed / budget), strict=True
         ):
             column.append(np.maximum(values, 0.0))
     best_n, best_d, excess, wasted = (pooled(column, shares)[:, 0] for column in columns)
@@ -254,190 +253,8 @@ def what_if(
     )
 
 
-@dataclass(frozen=True)
-class Region:
-    """The splits of a budget that lose little, and how surely they do.
-
-    Parameters
-    ----------
-    C
-        The budget in FLOPs.
-    N, D
-        Splits of it, shape (splits,), from the smallest size to the largest.
-    probability
-        That each is among the best: within `tolerance` of the lowest loss.
-    expected, high
-        Mean and 90th percentile of the relative loss above the best.
-    tolerance
-        What counts as among the best.
-    terms, basis, laws
-        As of an `Assessment`.
-    """
-
-    C: float
-    N: Floats
-    D: Floats
-    probability: Floats
-    expected: Floats
-    high: Floats
-    tolerance: float
-    terms: Terms
-    basis: str
-    laws: Mapping[str, float]
-
-    @property
-    def least(self) -> int:
-        """Index of the split of least expected regret."""
-        return int(np.argmin(self.expected))
-
-    def likely(self, probability: float = 0.5) -> tuple[float, float] | None:
-        """Return the smallest and the largest size that are among the best with this probability."""
-        there = np.flatnonzero(self.probability >= probability)
-        return (float(self.N[there[0]]), float(self.N[there[-1]])) if len(there) else None
-
-    def to_json(self) -> dict[str, Any]:
-        """The region as plain data, a row for each split."""
-        names = ("N", "D", "probability", "expected", "high")
-        return {
-            "C": self.C,
-            "tolerance": self.tolerance,
-            "least_expected_regret": {
-                "N": float(self.N[self.least]),
-                "D": float(self.D[self.least]),
-                "expected": float(self.expected[self.least]),
-                "high": float(self.high[self.least]),
-            },
-            "likely": self.likely(),
-            "laws": dict(self.laws),
-            **self.terms.to_json(),
-            "splits": [
-                dict(zip(names, map(float, row), strict=True))
-                for row in zip(*(getattr(self, name) for name in names), strict=True)
-            ],
-        }
-
-    def to_frame(self) -> pandas.DataFrame:
-        """The region as a data frame, a row for each split."""
-        import pandas
-
-        return pandas.DataFrame(self.to_json()["splits"])
-
-    def table(self, rows: int = 9) -> Table:
-        """Return a table of splits about the one of least expected regret."""
-        half = rows // 2
-        step = max(1, int(np.count_nonzero(self.probability > 0.05)) // rows)
-        chosen = [self.least + step * i for i in range(-half, half + 1)]
-        lines: tuple[Any, ...] = tuple(
-            (
-                float(f"{self.N[i]:.3g}"),
-                float(f"{self.D[i]:.3g}"),
-                f"{self.D[i] / self.N[i]:.3g}",
-                f"{self.probability[i]:.2f}",
-                f"{self.expected[i]:.2%}",
-                f"{self.high[i]:.2%}",
-                "least" if i == self.least else "",
-            )
-            for i in chosen
-            if 0 <= i < len(self.N)
-        )
-        heads = ("N", "D", "D/N", f"P(within {self.tolerance:.1%})", "mean excess loss",
-                 f"{HIGH:.0%} at most", "expected regret")  # fmt: skip
-        k = number(self.terms.flops_per_parameter_token)
-        caption = (
-            f"Splits of C = {number(self.C)} = {self.terms.cost(k)}{self.terms.words()}, "
-            f"{' and '.join(self.laws)} {self.basis}: the probability that each is within "
-            f"{self.tolerance:.1%} of the lowest loss, and its loss above that."
-        )
-        return Table(caption, tuple(map(Column, heads)), lines)
-
-    def __repr__(self) -> str:
-        return f"{self.table().caption}\n{self.table().text()}"
-
-
-def region(
-    posterior: Fit,
-    C: float,
-    *,
-    tolerance: float = TOLERANCE,
-    inference_tokens: float = 0.0,
-    max_params: float | None = None,
-    max_tokens: float | None = None,
-    sizes: Sequence[float] = (),
-    at: Mapping[str, float] | None = None,
-    flops_per_parameter_token: float | None = None,
-    allow_failed: bool = False,
-) -> Region:
-    """Return all splits of a budget that lose little, rather than the one that loses least.
-
-    Parameters
-    ----------
-    posterior
-        A fit, a mixture, or a `PublishedFit`.
-    C
-        The budget in FLOPs, above 0.
-    tolerance
-        Relative loss above the best that still counts as among the best, above 0.
-    inference_tokens, max_params, max_tokens, sizes, at, flops_per_parameter_token, allow_failed
-        As for `bayescale.allocate`.
-
-    Returns
-    -------
-    Region
-        Splits, the probability that each is among the best, and what it is expected to lose.
-
-    Raises
-    ------
-    InputError
-        As for `bayescale.allocate`.
-
-    Examples
-    --------
-    >>> import bayescale
-    >>> found = bayescale.region(bayescale.fit("byte-sweep", seed=0), C=1e14)
-    >>> bool(found.expected[found.least] <= found.expected.min())
-    True
-    """
-    _check_tolerance(tolerance)
-    budget = positive("C", C).item()
-    terms = terms_of(
-        posterior, flops_per_parameter_token, inference_tokens=inference_tokens,
-        max_params=max_params, max_tokens=max_tokens, sizes=sizes, at=at,
-    )  # fmt: skip
-    require_optimum(posterior, terms, allow_failed)
-    parts = posterior.parts
-    laws, shares = [part.flat_law() for part, _ in parts], [share for _, share in parts]
-    best = [best_splits(law, [budget], terms) for law in laws]
-    check_paid(np.array([budget]), best[0][0], terms)
-    n = terms.numbers
-    if len(n.sizes):
-        N = np.asarray(n.sizes)
-    else:
-        middle = float(np.median(np.concatenate([found[0][:, 0] for found in best])))
-        most = min(float(n.most_N), budget / (n.k + 2 * n.T))
-        N = np.geomspace(middle / 10**SPAN, min(middle * 10**SPAN, most), POINTS)
-    D = np.minimum((budget / N - 2 * n.T) / n.k, n.most_D)
-    N, D = N[D > 0], D[D > 0]
-    regrets = []
-    for law, found in zip(laws, best, strict=True):
-        others = {s: np.full(len(N), v) for s, v in terms.at}
-        losses = law_losses(law, {size_symbol(law.inputs): N, "D": D, **others})
-        regrets.append(np.maximum(losses / found[2] - 1, 0.0))
-    excess = pooled(regrets, shares)
-    return Region(
-        C=budget,
-        N=N,
-        D=D,
-        probability=np.mean(excess <= tolerance, axis=0),
-        expected=excess.mean(axis=0),
-        high=np.quantile(excess, HIGH, axis=0),
-        tolerance=tolerance,
-        terms=terms,
-        basis=posterior.basis,
-        laws=shares_of(parts),
-    )
-
-
-def _check_tolerance(tolerance: float) -> None:
+def check_tolerance(tolerance: float) -> None:
+    """Raise if a tolerance is not a share of the loss."""
     if not 0 < tolerance < 1:
         raise InputError(
             Problem("tolerance", f"it is {tolerance:g}", "it is a share of the loss, above 0 and below 1",

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayescale.allocation.minimising import minimum, root
 from bayescale.laws import ClosedFormOptimum, Law
-from bayescale.minimising import minimum, root
 from bayescale.tables import number
 
 Floats = NDArray[np.float64]
@@ -117,14 +117,38 @@ def size_symbol(inputs: tuple[str, ...]) -> str:
     return "N" if "N" in inputs else "N_act"
 
 
-def best_splits(law: Law, budgets: ArrayLike, terms: Terms) -> tuple[Floats, Floats, Floats, Any]:
-    """Return N, D and loss of the best split of each budget, and whether it is inside all limits.
+class Splits(NamedTuple):
+    """N, D and loss of best splits, and whether each is an optimum inside all limits: (laws, budgets)."""
 
-    Each of shape (laws, budgets). NaN where a budget pays for no split.
+    N: Floats
+    D: Floats
+    loss: Floats
+    inside: NDArray[np.bool_]
+
+
+def best_splits(law: Law, budgets: ArrayLike, terms: Terms, numeric: bool = False) -> Splits:
+    """Return the best split of each budget under each law; NaN where a budget pays for none.
+
+    Parameters
+    ----------
+    law
+        Laws of a size and tokens, every field of shape (laws,).
+    budgets
+        Compute C in FLOPs, shape (budgets,).
+    terms
+        What a split may be.
+    numeric
+        Search, even where the law has a closed form.
     """
     with jax.enable_x64(True):
-        found = _best(law, jnp.asarray(budgets, dtype=float), terms.numbers)
-        return tuple(map(np.asarray, found))  # type: ignore[return-value]
+        C = jnp.asarray(budgets, dtype=float)
+        closed = has_closed_form(law, terms) and not numeric
+        return Splits(*map(np.asarray, _best(law, C, terms.numbers, closed)))
+
+
+def has_closed_form(law: Law, terms: Terms) -> bool:
+    """Whether an optimum of the law is written down: only the budget binds it."""
+    return isinstance(law, ClosedFormOptimum) and terms.is_plain
 
 
 def cheapest_splits(law: Law, losses: ArrayLike, terms: Terms) -> tuple[Floats, Floats, Floats]:
@@ -154,9 +178,20 @@ def total(n: Numbers, N: Any, D: Any) -> Any:
     return N * (n.k * D + INFERENCE_FLOPS * n.T)
 
 
-@jax.jit
-def _best(law: Any, budgets: Any, n: Numbers) -> tuple[Any, ...]:
-    one = partial(_among_sizes, n=n) if n.sizes.size else partial(_along_line, n=n)
+def best_split(
+    law: Law, budget: Any, n: Numbers, closed: bool = False
+) -> tuple[Any, Any, Any, Any]:
+    """Return N, D, loss and whether it is inside all limits, for one law and one budget, in a program."""
+    if not closed:
+        return (_among_sizes if n.sizes.size else _along_line)(law, budget, n)
+    pays = jnp.where(budget >= n.k, 1.0, jnp.nan)  # for one token through one parameter
+    N, D = law.optimum(budget * pays, n.k)  # type: ignore[attr-defined]
+    return N, D, law.loss({"N": N, "D": D}), jnp.asarray(True)
+
+
+@partial(jax.jit, static_argnames="closed")
+def _best(law: Any, budgets: Any, n: Numbers, closed: bool) -> tuple[Any, ...]:
+    one = partial(best_split, n=n, closed=closed)
     return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(law, budgets)
 
 
@@ -240,48 +275,3 @@ def _cheapest_one(law: Any, loss: Any, n: Numbers) -> tuple[Any, ...]:
         log_n, _ = minimum(log_cost, jnp.minimum(least + 1e-9, high), high)
     N, D = jnp.exp(log_n), jnp.exp(tokens(log_n))
     return tuple(jnp.where(there, v, jnp.inf) for v in (N, D, total(n, N, D)))
-
-
-def optimal_splits(
-    law: Law, budgets: ArrayLike, flops_per_parameter_token: float, numeric: bool = False
-) -> tuple[Floats, Floats, Floats]:
-    """Return N, D and loss at the optimum under C = k N D, each of shape (laws, budgets).
-
-    Parameters
-    ----------
-    law
-        Laws of N and D, every field of shape (laws,).
-    budgets
-        Compute C in FLOPs, shape (budgets,).
-    flops_per_parameter_token
-        k.
-    numeric
-        Search, even where the law has a closed form.
-    """
-    closed = isinstance(law, ClosedFormOptimum) and not numeric
-    with jax.enable_x64(True):
-        N, D, loss = map(np.asarray, _optima(law, budgets, flops_per_parameter_token, closed))
-        return N, D, loss
-
-
-@partial(jax.jit, static_argnames="closed")
-def _optima(law: Any, budgets: Any, factor: Any, closed: bool) -> tuple[Any, Any, Any]:
-    def one(law: Law, budget: Any) -> tuple[Any, Any, Any]:
-        if closed:
-            N, D = law.optimum(budget, factor)  # type: ignore[attr-defined]
-        else:
-            N, D = numeric_optimum(law, budget, factor)
-        return N, D, law.loss({"N": N, "D": D})
-
-    return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(law, budgets)
-
-
-def numeric_optimum(law: Law, flops: Any, flops_per_parameter_token: Any) -> tuple[Any, Any]:
-    """Return N and D of the lowest loss under C = k N D, for one law and one budget, by a search."""
-    log_product = jnp.log(flops / flops_per_parameter_token)
-
-    def loss(log_n: Any) -> Any:
-        return law.loss({"N": jnp.exp(log_n), "D": jnp.exp(log_product - log_n)})
-
-    log_n, _ = minimum(loss, jnp.zeros_like(log_product), log_product)
-    return jnp.exp(log_n), jnp.exp(log_product - log_n)

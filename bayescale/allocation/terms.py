@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayescale.allocation.splitting import Terms, size_symbol
 from bayescale.errors import InputError, Problem
 from bayescale.posterior import Posterior
 from bayescale.prediction import in_domain, positive
 from bayescale.publications import Fit, PublishedFit
 from bayescale.runs.catalogue import SYMBOL_TO_ROLE, meaning_of
-from bayescale.splitting import Terms, size_symbol
 from bayescale.tables import number
 
 Floats = NDArray[np.float64]
 NOT_IDENTIFIED = ("collinear", "constant-N", "constant-D", "constant-loss", "few-points")
+MOST_AT_LIMIT = 0.5  # share of the draws without a best split in which there still is an answer
 LEAST_REACHED = 0.05  # share of the draws in which a loss must be within reach for an answer
 
 
@@ -129,6 +130,21 @@ def check_paid(budgets: Floats, N: Floats, terms: Terms) -> None:
         Problem("C", f"{number(float(budgets[none[0]]))} FLOPs train no model that the terms allow",
                 f"the smallest is of {number(least)} parameters, and one token{inference} costs "
                 f"{number(least * (k + 2 * T))}", "raise the budget, or allow smaller models")
+    )  # fmt: skip
+
+
+def check_inside(budgets: Floats, at_limit: Floats, N: Floats, terms: Terms) -> None:
+    """Raise if a law has no best split inside all sizes and tokens, where the terms set no limit."""
+    none = np.flatnonzero(at_limit > MOST_AT_LIMIT)
+    if not len(none) or any((terms.max_params, terms.max_tokens, terms.params, terms.sizes)):
+        return
+    budget = number(float(budgets[none[0]]))
+    small = float(np.median(N[:, none[0]])) < 10.0
+    way, limit = ("fewer parameters", "params") if small else ("more parameters", "max_params")
+    raise InputError(
+        Problem("law", f"no split of {budget} FLOPs is best in {at_limit[none[0]]:.0%} of the draws",
+                f"the law goes on falling toward {way}, to the end of what the budget pays for",
+                f"fix or limit the size ({limit}=...), or ask for the losses of given sizes by predict")
     )  # fmt: skip
 
 

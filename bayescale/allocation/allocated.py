@@ -1,0 +1,159 @@
+"""The result of an allocation: splits of budgets, or cheapest ways to losses, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayescale.allocation.splitting import Terms
+from bayescale.intervals import Interval
+from bayescale.prediction import decades, what_stands
+from bayescale.tables import Column, Table, number
+
+if TYPE_CHECKING:
+    import pandas
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Compute-optimal N, D, D/N and loss for some budgets, with intervals.
+
+    Parameters
+    ----------
+    C
+        Budgets in FLOPs, shape (budgets,).
+    level
+        Mass of the intervals.
+    intervals
+        ``"N"``, ``"D"``, ``"tokens_per_parameter"`` and ``"loss"`` to one `Interval` a budget; the
+        loss is the mean of `loss_model`, drift included, at each draw's own optimum.
+    decades_beyond
+        How far the median optimum lies outside the runs, in decades.
+    draws
+        The same four to draws of shape (draws, budgets); a draw of the loss belongs to a draw of N and
+        D only where the fit makes its own forecasts.
+    flops_per_parameter_token
+        k of C = k N D.
+    method
+        ``"closed form"`` or ``"numeric"``.
+    loss_unit, basis, law, loss_model
+        Unit of the loss, what was fitted in words, name of the law, and what the loss comes from in words.
+    laws
+        Name of each law to its share of the draws of N and D.
+    terms
+        What a split may be.
+    target_loss
+        The losses to reach, shape (budgets,); None where budgets were given. Then ``"C"``, the FLOPs that
+        reach them, is among the intervals, `C` is its median, and a loss that a draw cannot reach
+        costs infinity there.
+    at_limit
+        Share of the draws whose best split lies at a limit of the terms, shape (budgets,); None for losses.
+    """
+
+    C: Floats
+    level: float
+    intervals: dict[str, tuple[Interval, ...]]
+    decades_beyond: Floats
+    draws: dict[str, Floats]
+    flops_per_parameter_token: float
+    method: str
+    loss_unit: str
+    basis: str
+    law: str
+    loss_model: str
+    laws: Mapping[str, float]
+    terms: Terms
+    target_loss: Floats | None = None
+    at_limit: Floats | None = None
+
+    def __len__(self) -> int:
+        return len(self.C)
+
+    @property
+    def reached(self) -> list[float]:
+        """Share of the draws in which some split reaches the target loss, for each of them."""
+        return [float(share) for share in np.isfinite(self.draws["N"]).mean(axis=0)]
+
+    @property
+    def is_point(self) -> bool:
+        """Whether it comes from a law without draws, and so without intervals."""
+        return len(self.draws["N"]) == 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The allocation as plain data: ``{"budgets": [...]}``, one for each budget, in order."""
+        return {
+            "level": self.level,
+            "flops_per_parameter_token": self.flops_per_parameter_token,
+            "method": self.method,
+            "loss_model": self.loss_model,
+            "laws": dict(self.laws),
+            **self.terms.to_json(),
+            "budgets": [
+                {
+                    **(
+                        {"C": float(budget)}
+                        if self.target_loss is None
+                        else {"target_loss": float(self.target_loss[i]), "reached": self.reached[i]}
+                    ),
+                    **{
+                        name: column[i].as_point() if self.is_point else column[i].to_json()
+                        for name, column in self.intervals.items()
+                    },
+                    "decades_beyond": float(self.decades_beyond[i]),
+                    **({} if self.at_limit is None else {"at_limit": float(self.at_limit[i])}),
+                }
+                for i, budget in enumerate(self.C)
+            ],
+        }
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The allocation as a data frame, a row for each budget."""
+        import pandas
+
+        return pandas.json_normalize(self.to_json()["budgets"], sep="_")
+
+    def table(self) -> Table:
+        """Return the table of the budgets, or of the losses to reach, as it goes into a paper."""
+        first, last = Column("C (FLOPs)", "$C$ (FLOPs)"), Column(f"loss ({self.loss_unit})")
+        given: Any = self.C
+        names = ("N", "D", "tokens_per_parameter", "loss")
+        if self.target_loss is not None:
+            first, last, given, names = last, first, self.target_loss, (*names[:3], "C")
+        heads = [first, Column("N", "$N$"), Column("D", "$D$"), Column("D/N", "$D/N$"), last]
+        rows: list[Any] = [
+            (
+                float(value),
+                *(self.intervals[name][i] for name in names),
+                decades(self.decades_beyond[i]),
+            )
+            for i, value in enumerate(given)
+        ]
+        heads.append(Column("decades beyond"))
+        if self.target_loss is not None:  # the share of the draws in which it can be reached
+            heads.append(Column("reached"))
+            rows = [(*row, f"{share:.0%}") for row, share in zip(rows, self.reached, strict=True)]
+        elif self.at_limit is not None and self.at_limit.any():
+            heads.append(Column("at a limit"))
+            rows = [(*row, f"{share:.0%}") for row, share in zip(rows, self.at_limit, strict=True)]
+        law = f"{self.law} {'law' if len(self.laws) == 1 else 'laws'}"
+        loss = "" if self.loss_model == law else f", the loss by {self.loss_model}"
+        if self.target_loss is not None:
+            loss = ""
+        k = number(self.flops_per_parameter_token)
+        what = (
+            "Compute-optimal allocation" if self.target_loss is None else "Cheapest way to a loss"
+        )
+        caption = (
+            f"{what} with C = {self.terms.cost(k)}{self.terms.words()}, {law} {self.basis}{loss}: "
+            f"{what_stands(self.level, self.is_point)}."
+        )
+        return Table(caption, tuple(heads), tuple(rows))
+
+    def __repr__(self) -> str:
+        return f"{self.table().caption}\n{self.table().text()}"
