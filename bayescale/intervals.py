@@ -64,6 +64,10 @@ class Interval:
         nothing = dict.fromkeys(("lower", "upper", "sd"))
         return {**asdict(self), **nothing}
 
+    def times(self, factor: float) -> Interval:
+        """Return the interval of the draws times a factor above 0, such as that of a unit."""
+        return Interval(*(factor * value for value in asdict(self).values()))
+
     @property
     def is_point(self) -> bool:
         """Whether it is of a single number, and says nothing of its uncertainty."""
@@ -78,12 +82,15 @@ class Interval:
         exponent, decimals = self._scale()
         suffix = f"e{exponent}" if exponent else ""
         numbers = (self.median, self.lower, self.upper)
-        texts = (_fixed(value / 10.0**exponent, decimals) + suffix for value in numbers)
+        texts = (
+            _fixed(value / 10.0**exponent, decimals) + suffix if math.isfinite(value) else str(value)
+            for value in numbers
+        )
         return tuple(texts)  # type: ignore[return-value]
 
     def offsets(self) -> str:
         """Median with offsets, such as ``18.6 (+3.1/-2.4)``; of a point, the number."""
-        if self.is_point:
+        if self.is_point or not math.isfinite(self.median):
             return str(self)
         median, up, down, exponent = self._offsets()
         return f"{median} (+{up}/-{down})" + (f"e{exponent}" if exponent else "")
@@ -93,6 +100,8 @@ class Interval:
         if self.is_point:
             median, _, power = str(self).partition("e")
             return f"{median} \\times 10^{{{power}}}" if power else median
+        if not math.isfinite(self.median):
+            return rf"\mbox{{{self}}}"
         median, up, down, exponent = self._offsets()
         text = f"{median}^{{+{up}}}_{{-{down}}}"
         return f"{text} \\times 10^{{{exponent}}}" if exponent else text
@@ -111,8 +120,12 @@ class Interval:
         """Power of ten to divide by, and decimals to print (-2: round to hundreds)."""
         finite = [abs(v) for v in (self.median, self.lower, self.upper) if math.isfinite(v)]
         size = max(finite, default=0.0)
-        if size == 0 or not math.isfinite(self.median):
+        if size == 0:
             return 0, 0
+        if not math.isfinite(self.median):  # what is beyond all bounds has no digits: the ends have two
+            magnitude = math.floor(math.log10(size))
+            exponent = magnitude if not -3 <= magnitude < 5 else 0
+            return exponent, 1 - magnitude + exponent
         offsets = [abs(end - self.median) for end in (self.lower, self.upper)]
         seen = [offset for offset in offsets if ROUNDING * size < offset < math.inf]
         # The median may be far nearer to 0 than it is certain: 0.0 (-1.0 to 1.0).

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayescale.allocation.allocated import Allocation
+from bayescale.allocation.costs import Cost
 from bayescale.allocation.splitting import (
     Terms,
     best_splits,
@@ -43,6 +44,7 @@ def allocate(
     max_tokens: float | None = None,
     sizes: Sequence[float] = (),
     at: Mapping[str, float] | None = None,
+    cost: Cost | None = None,
     level: float = DEFAULT_LEVEL,
     flops_per_parameter_token: float | None = None,
     numeric: bool = False,
@@ -77,10 +79,14 @@ def allocate(
         The sizes that there are: N is one of them.
     at
         Other inputs of the law, symbol to value: ``{"experts": 16}``.
+    cost
+        Hours and money to show beside each budget. For budgets that are given in them, write
+        ``C=cost.flops_of_hours(1e6)`` or ``C=cost.flops(1e6)``.
     level
         Mass of the intervals, between 0 and 1.
     flops_per_parameter_token
-        k. By default 6, or what the FLOP column of the runs says.
+        k. By default 6, or what the FLOP column of the runs says; that of a model's shape is
+        ``Architecture(...).flops_per_parameter_token()``.
     numeric
         Search, even where the law has a closed form.
     allow_failed
@@ -162,6 +168,7 @@ def allocate(
         terms=terms,
         target_loss=None if target_loss is None else given,
         at_limit=at_limit,
+        cost=cost,
     )
 
 

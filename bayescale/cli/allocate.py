@@ -7,6 +7,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bayescale.cli.budgets import (
+    Currency,
+    FlopsPerParameterToken,
+    Hours,
+    InferenceTokens,
+    MaxParams,
+    MaxTokens,
+    Money,
+    PeakFlops,
+    Price,
+    Shape,
+    Sizes,
+    Utilisation,
+    log_spaced,
+    parse_budgets,
+    parse_cost,
+    parse_terms,
+)
 from bayescale.cli.fits import as_json, as_tables, beside, open_fit
 from bayescale.cli.options import (
     AllowFailed,
@@ -17,15 +35,14 @@ from bayescale.cli.options import (
     Json,
     LawClass,
     Level,
+    Plot,
     Quiet,
     TableOption,
-    by_symbol,
     parse_failed,
     parse_number,
     parse_numbers,
-    parse_values,
 )
-from bayescale.cli.output import emit_result, progress
+from bayescale.cli.output import draw, emit_result, progress
 from bayescale.cli.warnings import report
 from bayescale.errors import InputError, Problem
 
@@ -40,73 +57,68 @@ EXAMPLE = "Example:  bayescale allocate fit.nc --flops 5.76e23"
 def run(
     fit: FitOrPublished,
     flops: Annotated[
-        list[str] | None, typer.Option(metavar="C,...", help="Budgets in FLOPs.")
+        list[str] | None,
+        typer.Option(
+            metavar="C,...", help="Budgets in FLOPs; 1e20:1e26 is a range, 1e20:1e26:40 40 of it."
+        ),
     ] = None,
+    hours: Hours = None,
+    money: Money = None,
     target_loss: Annotated[
         list[str] | None,
         typer.Option(
             metavar="L,...", help="Losses to reach as cheaply as possible, in place of budgets."
         ),
     ] = None,
-    inference_tokens: Annotated[
-        str | None,
-        typer.Option(metavar="T", help="Tokens that the model is run on; 2 N T of the budget."),
-    ] = None,
+    inference_tokens: InferenceTokens = None,
     params: Annotated[
         str | None, typer.Option(metavar="N", help="The size, if it is fixed.")
     ] = None,
-    max_params: Annotated[str | None, typer.Option(metavar="N", help="Most parameters.")] = None,
-    max_tokens: Annotated[
-        str | None, typer.Option(metavar="D", help="Most training tokens.")
-    ] = None,
-    sizes: Annotated[
-        list[str] | None, typer.Option(metavar="N,...", help="The sizes that there are.")
-    ] = None,
+    max_params: MaxParams = None,
+    max_tokens: MaxTokens = None,
+    sizes: Sizes = None,
     at: At = None,
-    flops_per_parameter_token: Annotated[
-        str | None,
-        typer.Option(
-            metavar="K", help="k of C = k N D; by default 6, or what the runs' FLOPs say."
-        ),
-    ] = None,
+    flops_per_parameter_token: FlopsPerParameterToken = None,
+    architecture: Shape = None,
+    peak_flops: PeakFlops = None,
+    utilisation: Utilisation = None,
+    price: Price = None,
+    currency: Currency = None,
     compare_to: CompareTo = None,
     level: Level = 0.9,
     group: GroupName = None,
     law: LawClass = None,
     allow: AllowFailed = None,
+    plots: Plot = None,
     table: TableOption = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Split training budgets between parameters and tokens, with intervals."""
     allow_failed = parse_failed(allow)
-    wanted: dict[str, Any] = {
-        "C": parse_numbers("--flops", flops),
-        "target_loss": parse_numbers("--target-loss", target_loss),
-    }
-    if (wanted["C"] is None) == (wanted["target_loss"] is None):
-        what = "neither is given" if wanted["C"] is None else "both are given"
-        raise InputError(Problem("--flops, --target-loss", what, remedy="write --flops 5.76e23"))
-    terms = {
-        "inference_tokens": parse_number("--inference-tokens", inference_tokens) or 0.0,
-        "params": parse_number("--params", params),
-        "max_params": parse_number("--max-params", max_params),
-        "max_tokens": parse_number("--max-tokens", max_tokens),
-        "sizes": parse_numbers("--sizes", sizes) or (),
-        "flops_per_parameter_token": parse_number(
-            "--flops-per-parameter-token", flops_per_parameter_token
-        ),
-    }
-    others_at = by_symbol(parse_values("--at", at))
+    cost = parse_cost(peak_flops, utilisation, price, currency)
+    budgets = parse_budgets(flops, hours, money, cost, target_loss=target_loss)
+    if plots is not None and len(set(budgets or ())) < 2:
+        raise InputError(
+            Problem("--plots", "the figure is of several budgets", "there is one, or losses to reach",
+                    "write --flops 1e20:1e26, say, or leave it out")
+        )  # fmt: skip
+    options = parse_terms(
+        inference_tokens, max_params, max_tokens, sizes, at, flops_per_parameter_token, architecture
+    )
+    options |= {"params": parse_number("--params", params), "cost": cost, "level": level,
+                "target_loss": parse_numbers("--target-loss", target_loss)}  # fmt: skip
     with progress("allocating", quiet or json):
-        from bayescale.allocation.allocating import allocate
+        from bayescale.allocation import allocate
 
-        def answer(fit: Fit) -> Allocation:
-            options: Any = {**wanted, **terms, "level": level, "allow_failed": allow_failed}
-            return allocate(fit, at=others_at, **options)
+        def answer(fit: Fit, C: Any = budgets) -> Allocation:
+            return allocate(fit, C, allow_failed=allow_failed, **options)
 
         posterior = open_fit(fit, law, group)
         allocation, others = answer(posterior), beside(compare_to, answer)
+    if plots is not None and budgets is not None:
+        dense = partial(answer, C=log_spaced(min(budgets), max(budgets)))
+        draw(dense(posterior), plots, quiet or json, compare_to=beside(compare_to, dense))
     tables = partial(as_tables, allocation.table(), others)
     emit_result(allocation.to_json, tables, table, json, **as_json(others))
     report(posterior, allocation.decades_beyond, quiet or json)

@@ -28,6 +28,7 @@ from bayescale.cli import (
     monitor,
     outliers,
     predict,
+    region,
     simulate,
     sweep,
     what_if,
@@ -45,7 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, what_if, design, isoflop, monitor, identify, outliers, backtest,
+    demo, describe, fit, predict, allocate, region, what_if, design, isoflop, monitor, identify, outliers, backtest,
     compare, calibrate, sweep, bootstrap, influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bayescale.allocation import Allocation
 from bayescale.backtesting import Backtest
 from bayescale.cache import write_atomically
 from bayescale.calibration import Calibration
@@ -20,13 +21,16 @@ from bayescale.intervals import DEFAULT_LEVEL
 from bayescale.isoflops import IsoFlop
 from bayescale.monitoring.under_way import Monitoring
 from bayescale.outlying import Outliers
+from bayescale.plans import Region
 from bayescale.plots.backtest_outcomes import plot_backtest
+from bayescale.plots.budget_curves import plot_budgets
 from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.compared_laws import plot_comparison
 from bayescale.plots.designed_runs import plot_design
 from bayescale.plots.groups_and_population import plot_groups
 from bayescale.plots.isoflop_parabolas import plot_isoflop
 from bayescale.plots.loss_and_compute import plot_loss
+from bayescale.plots.near_best_splits import plot_region
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.outlying_runs import plot_outliers
 from bayescale.plots.prior_and_posterior import plot_prior_posterior
@@ -81,6 +85,7 @@ def save_plots(
 
 
 FIGURES: dict[type, tuple[str, Callable[..., Any]]] = {
+    Allocation: ("allocation", plot_budgets),
     Backtest: ("backtest", plot_backtest),
     Calibration: ("calibration", plot_calibration),
     Comparison: ("comparison", plot_comparison),
@@ -90,6 +95,7 @@ FIGURES: dict[type, tuple[str, Callable[..., Any]]] = {
     Monitoring: ("monitoring", plot_monitoring),
     Outliers: ("outliers", plot_outliers),
     PooledFit: ("groups", plot_groups),
+    Region: ("region", plot_region),
 }  # of results with one figure: name of the file, and what draws it
 
 
@@ -99,8 +105,8 @@ def save_plot(result: Any, folder: str | Path, **options: Any) -> list[Path]:
     Parameters
     ----------
     result
-        A `Backtest`, `Calibration`, `Comparison`, `Design`, `Identifiability`, `IsoFlop`,
-        `Monitoring`, `Outliers` or `PooledFit`.
+        An `Allocation` of several budgets, `Backtest`, `Calibration`, `Comparison`, `Design`,
+        `Identifiability`, `IsoFlop`, `Monitoring`, `Outliers`, `PooledFit` or `Region`.
     folder
         Where to; made if it is not there.
     **options
