@@ -83,14 +83,16 @@ class Interval:
         suffix = f"e{exponent}" if exponent else ""
         numbers = (self.median, self.lower, self.upper)
         texts = (
-            _fixed(value / 10.0**exponent, decimals) + suffix if math.isfinite(value) else str(value)
+            _fixed(value / 10.0**exponent, decimals) + suffix
+            if math.isfinite(value)
+            else str(value)
             for value in numbers
         )
         return tuple(texts)  # type: ignore[return-value]
 
     def offsets(self) -> str:
         """Median with offsets, such as ``18.6 (+3.1/-2.4)``; of a point, the number."""
-        if self.is_point or not math.isfinite(self.median):
+        if self.is_point or math.isinf(self.median):
             return str(self)
         median, up, down, exponent = self._offsets()
         return f"{median} (+{up}/-{down})" + (f"e{exponent}" if exponent else "")
@@ -100,7 +102,7 @@ class Interval:
         if self.is_point:
             median, _, power = str(self).partition("e")
             return f"{median} \\times 10^{{{power}}}" if power else median
-        if not math.isfinite(self.median):
+        if math.isinf(self.median):
             return rf"\mbox{{{self}}}"
         median, up, down, exponent = self._offsets()
         text = f"{median}^{{+{up}}}_{{-{down}}}"
@@ -120,9 +122,9 @@ class Interval:
         """Power of ten to divide by, and decimals to print (-2: round to hundreds)."""
         finite = [abs(v) for v in (self.median, self.lower, self.upper) if math.isfinite(v)]
         size = max(finite, default=0.0)
-        if size == 0:
+        if size == 0 or math.isnan(self.median):
             return 0, 0
-        if not math.isfinite(self.median):  # what is beyond all bounds has no digits: the ends have two
+        if math.isinf(self.median):  # what is beyond all bounds has no digits: the ends have two
             magnitude = math.floor(math.log10(size))
             exponent = magnitude if not -3 <= magnitude < 5 else 0
             return exponent, 1 - magnitude + exponent

@@ -52,6 +52,8 @@ CASES = {
     (1974.0, 1973.9999999999998, 1974.0): ("1974 (1974 to 1974)", "1974 (+0/-0)"),
     # What is not finite.
     (1.97, 1.9, math.inf): ("1.97 (1.90 to inf)", "1.97 (+inf/-0.07)"),
+    (math.inf, 64214763395274.0, math.inf): ("inf (6.4e13 to inf)", "inf (6.4e13 to inf)"),
+    (math.inf, 0.0, math.inf): ("inf (0 to inf)", "inf (0 to inf)"),
     (math.nan, math.nan, math.nan): ("nan (nan to nan)", "nan (+nan/-nan)"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
+from math import inf
 from typing import Any
 
 from bayescale.errors import InputError, Problem
@@ -90,12 +91,15 @@ class Architecture:
                     raise _refused(field.name, value, "it is 1 (yes) or 0 (no)")
                 object.__setattr__(self, field.name, bool(value))
             elif value is not None:
-                if isinstance(value, bool) or not value >= 1 or value != int(value):
+                if isinstance(value, bool) or not 1 <= value < inf or value != int(value):
                     raise _refused(field.name, value, "it is a whole number, 1 or more")
                 object.__setattr__(self, field.name, int(value))
         if self.head_size is None and self.d_model % self.heads:
             raise _refused(
-                "heads", self.heads, f"they do not divide d_model = {self.d_model}", "give head_size"
+                "heads",
+                self.heads,
+                f"they do not divide d_model = {self.d_model}",
+                "give head_size",
             )
         if self.kv_heads is not None and self.heads % self.kv_heads:
             raise _refused("kv_heads", self.kv_heads, f"they do not divide heads = {self.heads}")
@@ -119,7 +123,7 @@ class Architecture:
         missing = [name for name, needed in known.items() if needed and name not in values]
         if missing:
             raise InputError(
-                Problem("architecture", f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
+                Problem("architecture", f"without {', '.join(missing)}",
                         "FLOPs and parameters follow from all of them",
                         f"write {','.join(f'{name}=...' for name in missing)}, too")
             )  # fmt: skip

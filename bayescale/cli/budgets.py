@@ -42,9 +42,7 @@ InferenceTokens = Annotated[
 ]
 MaxParams = Annotated[str | None, typer.Option(metavar="N", help="Most parameters.")]
 MaxTokens = Annotated[str | None, typer.Option(metavar="D", help="Most training tokens.")]
-Sizes = Annotated[
-    list[str] | None, typer.Option(metavar="N,...", help="The sizes that there are.")
-]
+Sizes = Annotated[list[str] | None, typer.Option(metavar="N,...", help="The sizes that there are.")]
 FlopsPerParameterToken = Annotated[
     str | None,
     typer.Option(metavar="K", help="k of C = k N D; by default 6, or what the runs' FLOPs say."),
@@ -83,9 +81,7 @@ def parse_cost(
         "utilisation": utilisation, "price": price, "currency": currency,
     }  # fmt: skip
     peak = parse_number("--peak-flops", peak_flops)
-    return Cost(
-        peak or 0.0, **{name: value for name, value in model.items() if value is not None}
-    )
+    return Cost(peak or 0.0, **{name: value for name, value in model.items() if value is not None})
 
 
 def parse_budgets(
@@ -102,7 +98,10 @@ def parse_budgets(
     }  # fmt: skip
     chosen = [option for option, value in given.items() if value]
     if len(chosen) != 1:
-        where, what = ", ".join(chosen or given), "all are given" if len(chosen) > 2 else "both are given"
+        where, what = (
+            ", ".join(chosen or given),
+            "all are given" if len(chosen) > 2 else "both are given",
+        )
         raise InputError(
             Problem(where, what if chosen else "none is given", "a budget is given in one way",
                     "write --flops 5.76e23, say")
@@ -124,7 +123,7 @@ def parse_budgets(
 
 
 def parse_ranges(option: str, items: list[str]) -> list[float]:
-    """Read numbers and ranges: ``1e20:1e26`` is evenly spaced in the logarithm, ``1e20:1e26:40`` 40 of them."""
+    """Read numbers and ranges: ``1e20:1e26`` is evenly spaced in the logarithm, ``1e20:1e26:40`` 40 of it."""
     found: list[float] = []
     for item in parse_names(items):
         parts = parse_numbers(option, item.split(":")) or []

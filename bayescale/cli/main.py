@@ -46,8 +46,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, region, what_if, design, isoflop, monitor, identify, outliers, backtest,
-    compare, calibrate, sweep, bootstrap, influence, simulate, laws,
+    demo, describe, fit, predict, allocate, region, what_if, design, isoflop, monitor, identify,
+    outliers, backtest, compare, calibrate, sweep, bootstrap, influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.NAME, epilog=command.EXAMPLE)(command.run)

@@ -109,9 +109,11 @@ class Region:
 
     def table(self, rows: int = 9) -> Table:
         """Return a table of splits about the one of least expected regret."""
-        half = rows // 2
         step = max(1, int(np.count_nonzero(self.probability > 0.05)) // rows)
-        chosen = [self.least + step * i for i in range(-half, half + 1)]
+        room = (len(self.N) - 1 - self.least) // step
+        above = min(max(rows // 2, rows - 1 - self.least // step), room)
+        below = min(rows - 1 - above, self.least // step)
+        chosen = [self.least + step * i for i in range(-below, above + 1)]
         lines: tuple[Any, ...] = tuple(
             (
                 float(f"{self.N[i]:.3g}"),
@@ -123,7 +125,6 @@ class Region:
                 "least" if i == self.least else "",
             )
             for i in chosen
-            if 0 <= i < len(self.N)
         )
         heads = ("N", "D", "D/N", f"P(within {self.tolerance:.1%})", "mean excess loss",
                  f"{HIGH:.0%} at most", "expected regret")  # fmt: skip

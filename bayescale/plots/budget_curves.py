@@ -49,7 +49,7 @@ def plot_budgets(
     axes
         Four axes to draw on; new ones if None.
     compare_to
-        Further allocations of the same budgets, by what to call them: their medians are drawn.
+        Further allocations of several budgets, by what to call them: their medians are drawn.
 
     Returns
     -------
@@ -75,8 +75,9 @@ def plot_budgets(
             for (key, other), style in zip(
                 (compare_to or {}).items(), itertools.cycle(REFERENCE_LINES), strict=False
             ):
-                medians = [other.intervals[name][i].median for i in order]
-                ax.plot(result.C[order], medians, color=ORANGE, ls=style, lw=1.1, label=key)
+                theirs = np.argsort(other.C, kind="stable")
+                medians = [other.intervals[name][i].median for i in theirs]
+                ax.plot(other.C[theirs], medians, color=ORANGE, ls=style, lw=1.1, label=key)
             ax.set(xscale="log", yscale="log", ylabel=PANELS[name], xlabel="budget C (FLOPs)")
             ax.set_xlim(result.C.min(), result.C.max())
         _limits(panels, result)
@@ -104,7 +105,9 @@ def _band(ax: Axes, result: Allocation, name: str, order: np.ndarray) -> None:
         )
     held = np.zeros(len(C), bool) if result.at_limit is None else result.at_limit[order] > MOSTLY
     # A piece ends on the first budget of the next one, so that the line has no gaps.
-    free = ~held | np.append(held[1:] & ~held[:-1], False) | np.insert(~held[:-1] & held[1:], 0, False)
+    free = (
+        ~held | np.append(held[1:] & ~held[:-1], False) | np.insert(~held[:-1] & held[1:], 0, False)
+    )
     ax.plot(C, np.where(free, median, np.nan), color=BLUE, label="median")
     if held.any():
         ax.plot(
