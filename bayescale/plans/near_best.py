@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas
 
 Floats = NDArray[np.float64]
-SPAN, POINTS = 2.0, 161  # decades to each side of the best size, and sizes that are tried
+SPAN, POINTS = 2.0, 321  # decades to each side of the best size, and sizes that are tried
 
 
 @dataclass(frozen=True)
