@@ -460,14 +460,14 @@ class Posterior:
                 summary[p.name],
                 *((mark,) if any(marks) else ()),
                 p.unit.replace("loss", self.runs.loss_unit),
-                p.meaning,
+                p.meaning.replace("log loss", f"log {self.runs.outcome}"),
             )
             for p, mark in zip(declared, marks, strict=True)
         )
         drift = "" if self.spec.drift is None else f" and {self.spec.drift.name} drift"
         caption = (
             f"Posterior of the {self.spec.law.title} with {self.spec.noise.name} noise{drift} on log "
-            f"loss, {self.counted}: median and {level:.0%} interval."
+            f"{self.runs.outcome}, {self.counted}: median and {level:.0%} interval."
         )
         if any(marks):
             caption += ' Marked "prior": the runs hardly narrowed it.'

@@ -173,7 +173,7 @@ def _residuals(posterior: Posterior, ax: Axes, level: float) -> None:
     ax.set(
         xscale="log" if logarithmic else "linear",
         xlabel=label,
-        ylabel="residual of log loss (%)",
+        ylabel=f"residual of log {runs.outcome} (%)",
         title="Residuals",
     )
     bottom, top = min(residuals.min(), low), max(residuals.max(), high)

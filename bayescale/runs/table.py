@@ -208,6 +208,11 @@ class Runs:
         return FLOPS_PER_PARAMETER_TOKEN
 
     @property
+    def outcome(self) -> str:
+        """What the response is, in words: loss, error rate, learning rate."""
+        return LOSS if self.response == LOSS else self.loss_unit
+
+    @property
     def what(self) -> str:
         """What the response is, with its unit, for the axis of a figure."""
         return f"loss ({self.loss_unit})" if self.response == LOSS else self.loss_unit
