@@ -76,13 +76,14 @@ def beyond_region(ax: Axes, edge: float, label: str = "beyond the runs") -> None
     ax.set_xlim(right=high)
 
 
-def plain_loss_ticks(ax: Axes) -> None:
-    """Losses as plain numbers on a logarithmic axis."""
+def plain_loss_ticks(ax: Axes, both: bool = False) -> None:
+    """Losses as plain numbers on a logarithmic axis, the vertical one or both."""
     from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-    ax.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)))
-    ax.yaxis.set_major_formatter(ScalarFormatter())
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    for axis in (ax.yaxis, ax.xaxis)[: 1 + both]:
+        axis.set_major_locator(LogLocator(base=10, subs=(1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)))
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_formatter(NullFormatter())
 
 
 def short_log_ticks(axis: Axis) -> None:
