@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from bayescale.errors import InputError, Problem
 
 DEFAULT_LEVEL = 0.9
+VAST = 100.0  # times: from here on the ends have digits of their own
 ROUNDING = 1e-12  # offsets below this share of the numbers are rounding errors
 
 
@@ -79,20 +80,25 @@ class Interval:
 
     def strings(self) -> tuple[str, str, str]:
         """Median, lower and upper end as text, to the digits that the uncertainty allows."""
+        numbers = (self.median, self.lower, self.upper)
+        if self._is_vast:
+            return tuple(map(_two_digits, numbers))  # type: ignore[return-value]
         exponent, decimals = self._scale()
         suffix = f"e{exponent}" if exponent else ""
-        numbers = (self.median, self.lower, self.upper)
-        texts = (
-            _fixed(value / 10.0**exponent, decimals) + suffix
-            if math.isfinite(value)
-            else str(value)
-            for value in numbers
-        )
+        texts = (_fixed(value / 10.0**exponent, decimals) + suffix for value in numbers)
         return tuple(texts)  # type: ignore[return-value]
+
+    @property
+    def _is_vast(self) -> bool:
+        """Whether its ends are of other sizes than the median, so that no place of digits suits all."""
+        if math.isinf(self.median):
+            return True
+        up = self.upper / self.median if self.median > 0 and math.isfinite(self.upper) else 1.0
+        return self.lower > 0 and max(self.median / self.lower, up) > VAST
 
     def offsets(self) -> str:
         """Median with offsets, such as ``18.6 (+3.1/-2.4)``; of a point, the number."""
-        if self.is_point or math.isinf(self.median):
+        if self.is_point or self._is_vast:
             return str(self)
         median, up, down, exponent = self._offsets()
         return f"{median} (+{up}/-{down})" + (f"e{exponent}" if exponent else "")
@@ -102,7 +108,7 @@ class Interval:
         if self.is_point:
             median, _, power = str(self).partition("e")
             return f"{median} \\times 10^{{{power}}}" if power else median
-        if math.isinf(self.median):
+        if self._is_vast:
             return rf"\mbox{{{self}}}"
         median, up, down, exponent = self._offsets()
         text = f"{median}^{{+{up}}}_{{-{down}}}"
@@ -122,12 +128,8 @@ class Interval:
         """Power of ten to divide by, and decimals to print (-2: round to hundreds)."""
         finite = [abs(v) for v in (self.median, self.lower, self.upper) if math.isfinite(v)]
         size = max(finite, default=0.0)
-        if size == 0 or math.isnan(self.median):
+        if size == 0 or not math.isfinite(self.median):
             return 0, 0
-        if math.isinf(self.median):  # what is beyond all bounds has no digits: the ends have two
-            magnitude = math.floor(math.log10(size))
-            exponent = magnitude if not -3 <= magnitude < 5 else 0
-            return exponent, 1 - magnitude + exponent
         offsets = [abs(end - self.median) for end in (self.lower, self.upper)]
         seen = [offset for offset in offsets if ROUNDING * size < offset < math.inf]
         # The median may be far nearer to 0 than it is certain: 0.0 (-1.0 to 1.0).
@@ -142,6 +144,16 @@ class Interval:
 def _fixed(value: float, decimals: int) -> str:
     """A number to these decimals; below 0 they round to tens, hundreds and so on."""
     return f"{round(value, decimals) + 0.0:.{max(decimals, 0)}f}"  # + 0.0 turns -0 into 0
+
+
+def _two_digits(value: float) -> str:
+    """A number to two digits."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    magnitude = math.floor(math.log10(abs(value)))
+    exponent = magnitude if not -3 <= magnitude < 5 else 0
+    suffix = f"e{exponent}" if exponent else ""
+    return _fixed(value / 10.0**exponent, 1 - magnitude + exponent) + suffix
 
 
 def _last_digit(uncertainty: float) -> int:

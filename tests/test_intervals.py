@@ -53,6 +53,9 @@ CASES = {
     # What is not finite.
     (1.97, 1.9, math.inf): ("1.97 (1.90 to inf)", "1.97 (+inf/-0.07)"),
     (math.inf, 64214763395274.0, math.inf): ("inf (6.4e13 to inf)", "inf (6.4e13 to inf)"),
+    (6e20, 3.1e17, 2.5045e28): ("6.0e20 (3.1e17 to 2.5e28)", "6.0e20 (3.1e17 to 2.5e28)"),
+    (6e11, 2.3e9, math.inf): ("6.0e11 (2.3e9 to inf)", "6.0e11 (2.3e9 to inf)"),
+    (20.0, 0.15, 30.0): ("20 (0.15 to 30)", "20 (0.15 to 30)"),
     (math.inf, 0.0, math.inf): ("inf (0 to inf)", "inf (0 to inf)"),
     (math.nan, math.nan, math.nan): ("nan (nan to nan)", "nan (+nan/-nan)"),
 }
@@ -70,6 +73,7 @@ def test_digits(numbers, texts):
         ((72.3e9, 50e9, 101e9), r"7.2^{+2.9}_{-2.2} \times 10^{10}"),
         ((1.23e-5, 1.0e-5, 1.5e-5), r"1.23^{+0.27}_{-0.23} \times 10^{-5}"),
         ((-18.62, -26.4, -13.1), "-19^{+6}_{-7}"),
+        ((6e20, 3.1e17, 2.5045e28), r"\mbox{6.0e20 (3.1e17 to 2.5e28)}"),
     ],
 )
 def test_latex(numbers, text):
