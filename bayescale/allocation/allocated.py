@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayescale.allocation.costs import Cost
+from bayescale.allocation.costs import Cost, short
 from bayescale.allocation.splitting import Terms, total
 from bayescale.intervals import Interval
 from bayescale.prediction import decades, what_stands
@@ -154,7 +154,7 @@ class Allocation:
             (
                 float(value),
                 *(self.intervals[name][i] for name in names),
-                *self.amounts(i).values(),
+                *map(short, self.amounts(i).values()),
                 decades(self.decades_beyond[i]),
             )
             for i, value in enumerate(given)

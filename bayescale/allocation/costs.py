@@ -128,3 +128,8 @@ class Cost:
         if flops is None:
             return model
         return {**{name: flops * factor for name, factor in self.factors.items()}, **model}
+
+
+def short(amount: Any) -> Any:
+    """Return hours or money to four digits, for print; an interval as it is."""
+    return float(f"{amount:.4g}") if isinstance(amount, float) else amount

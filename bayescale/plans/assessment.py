@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayescale.allocation.architecture import Architecture
-from bayescale.allocation.costs import Cost
+from bayescale.allocation.costs import Cost, short
 from bayescale.allocation.splitting import Terms, best_splits, reaching, size_symbol, total
 from bayescale.allocation.terms import check_paid, require_optimum, terms_of
 from bayescale.errors import InputError, Problem
@@ -130,9 +130,11 @@ class Assessment:
             (f"probability within {self.tolerance:.1%} of the best", f"{self.probability:.2f}"),
         ]
         if self.cost is not None:
-            rows.append(("device-hours", float(self.cost.hours(self.C))))
+            rows.append(("device-hours", short(float(self.cost.hours(self.C)))))
             if self.cost.price:
-                rows.append((f"money ({self.cost.currency})", float(self.cost.money(self.C))))
+                rows.append(
+                    (f"money ({self.cost.currency})", short(float(self.cost.money(self.C))))
+                )
         if self.tokens_per_year is not None:
             rows.append(("years of data", f"{self.D / self.tokens_per_year:.3g}"))
         k = number(self.terms.flops_per_parameter_token)
