@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from bayescale.errors import InputError, Problem
 
 DEFAULT_LEVEL = 0.9
+WIDE = 100.0  # ratio of the ends of an interval from which its numbers have digits of their own
 ROUNDING = 1e-12  # offsets below this share of the numbers are rounding errors
 
 
@@ -73,8 +74,18 @@ class Interval:
         median, lower, upper = self.strings()
         return median if self.is_point else f"{median} ({lower} to {upper})"
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether its ends, of a quantity above 0, are decades apart, or one is infinite."""
+        return self.lower >= 0 and not self.is_point and self.upper > WIDE * self.lower
+
     def strings(self) -> tuple[str, str, str]:
-        """Median, lower and upper end as text, to the digits that the uncertainty allows."""
+        """Median, lower and upper end as text, to the digits that the uncertainty allows.
+
+        Of an interval over decades, each number to two digits of its own.
+        """
+        if self.is_wide:
+            return _two_digits(self.median), _two_digits(self.lower), _two_digits(self.upper)
         exponent, decimals = self._scale()
         suffix = f"e{exponent}" if exponent else ""
         numbers = (self.median, self.lower, self.upper)
@@ -82,8 +93,11 @@ class Interval:
         return tuple(texts)  # type: ignore[return-value]
 
     def offsets(self) -> str:
-        """Median with offsets, such as ``18.6 (+3.1/-2.4)``; of a point, the number."""
-        if self.is_point:
+        """Median with offsets, such as ``18.6 (+3.1/-2.4)``; of a point, the number.
+
+        Of an interval over decades, the median with the ends.
+        """
+        if self.is_point or self.is_wide:
             return str(self)
         median, up, down, exponent = self._offsets()
         return f"{median} (+{up}/-{down})" + (f"e{exponent}" if exponent else "")
@@ -91,8 +105,10 @@ class Interval:
     def latex(self) -> str:
         """Median with offsets, in LaTeX without the dollar signs."""
         if self.is_point:
-            median, _, power = str(self).partition("e")
-            return f"{median} \\times 10^{{{power}}}" if power else median
+            return _latex(str(self))
+        if self.is_wide:
+            median, lower, upper = map(_latex, self.strings())
+            return rf"{median}\ ({lower}\ \mathrm{{to}}\ {upper})"
         median, up, down, exponent = self._offsets()
         text = f"{median}^{{+{up}}}_{{-{down}}}"
         return f"{text} \\times 10^{{{exponent}}}" if exponent else text
@@ -127,6 +143,23 @@ class Interval:
 def _fixed(value: float, decimals: int) -> str:
     """A number to these decimals; below 0 they round to tens, hundreds and so on."""
     return f"{round(value, decimals) + 0.0:.{max(decimals, 0)}f}"  # + 0.0 turns -0 into 0
+
+
+def _two_digits(value: float) -> str:
+    """A number of any size to two digits, such as ``1.5e23``."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    power = int(exponent)
+    return f"{mantissa}e{power}" if not -3 <= power < 5 else f"{value:.{max(1 - power, 0)}f}"
+
+
+def _latex(text: str) -> str:
+    """A number in LaTeX, from its text."""
+    if text == "inf":
+        return r"\infty"
+    mantissa, _, power = text.partition("e")
+    return f"{mantissa} \\times 10^{{{power}}}" if power else mantissa
 
 
 def _last_digit(uncertainty: float) -> int:
