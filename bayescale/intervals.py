@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from bayescale.errors import InputError, Problem
 
 DEFAULT_LEVEL = 0.9
-WIDE = 100.0  # ratio of the ends of an interval from which its numbers have digits of their own
+WIDE = 10.0  # times the median, an upper end from which each number has digits of its own
 ROUNDING = 1e-12  # offsets below this share of the numbers are rounding errors
 
 
@@ -76,8 +76,12 @@ class Interval:
 
     @property
     def is_wide(self) -> bool:
-        """Whether its ends, of a quantity above 0, are decades apart, or one is infinite."""
-        return self.lower >= 0 and not self.is_point and self.upper > WIDE * self.lower
+        """Whether it is of a quantity above 0 that may be decades larger than its median."""
+        if not (self.lower >= 0 and 0 < self.median < math.inf):
+            return False
+        far = self.upper if math.isfinite(self.upper) else self.median
+        near = self.median if math.isfinite(self.upper) else self.lower
+        return far > WIDE * near
 
     def strings(self) -> tuple[str, str, str]:
         """Median, lower and upper end as text, to the digits that the uncertainty allows.
@@ -89,7 +93,10 @@ class Interval:
         exponent, decimals = self._scale()
         suffix = f"e{exponent}" if exponent else ""
         numbers = (self.median, self.lower, self.upper)
-        texts = (_fixed(value / 10.0**exponent, decimals) + suffix for value in numbers)
+        texts = (
+            _fixed(value / 10.0**exponent, decimals) + (suffix if math.isfinite(value) else "")
+            for value in numbers
+        )
         return tuple(texts)  # type: ignore[return-value]
 
     def offsets(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,6 +49,29 @@ def run(
             metavar="L,...", help="Losses to reach as cheaply as possible, in place of budgets."
         ),
     ] = None,
+    target_accuracy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SHARE,...",
+            help="Downstream accuracies to reach, in place of budgets; with --through.",
+        ),
+    ] = None,
+    target_error: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SHARE,...", help="The same as errors: 1 less the accuracy."),
+    ] = None,
+    through: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="ERRORFIT", help="A fit of error-sigmoid or error-exponential, on this loss."
+        ),
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=NUMBER,...", help="Other inputs of its law, such as chance=0.25."
+        ),
+    ] = None,
     inference_tokens: Annotated[
         str | None,
         typer.Option(metavar="T", help="Tokens that the model is run on; 2 N T of the budget."),
@@ -83,10 +107,12 @@ def run(
     wanted: dict[str, Any] = {
         "C": parse_numbers("--flops", flops),
         "target_loss": parse_numbers("--target-loss", target_loss),
+        "target_error": _errors(target_error, target_accuracy),
+        "given": by_symbol(parse_values("--given", given)) or None,
     }
-    if (wanted["C"] is None) == (wanted["target_loss"] is None):
-        what = "neither is given" if wanted["C"] is None else "both are given"
-        raise InputError(Problem("--flops, --target-loss", what, remedy="write --flops 5.76e23"))
+    if all(wanted[name] is None for name in ("C", "target_loss", "target_error")):
+        options = "--flops, --target-loss, --target-accuracy, --target-error"
+        raise InputError(Problem(options, "none is given", remedy="write --flops 5.76e23"))
     terms = {
         "inference_tokens": parse_number("--inference-tokens", inference_tokens) or 0.0,
         "params": parse_number("--params", params),
@@ -106,7 +132,30 @@ def run(
             return allocate(fit, at=others_at, **options)
 
         posterior = open_fit(fit, law, group)
+        wanted["through"] = None if through is None else open_fit(through, None, None)
         allocation, others = answer(posterior), beside(compare_to, answer)
     tables = partial(as_tables, allocation.table(), others)
     emit_result(allocation.to_json, tables, table, json, **as_json(others))
     report(posterior, allocation.decades_beyond, quiet or json)
+
+
+def _errors(errors: list[str] | None, accuracies: list[str] | None) -> list[float] | None:
+    """The errors to reach; those that accuracies leave."""
+    found, shares = (
+        parse_numbers("--target-error", errors),
+        parse_numbers("--target-accuracy", accuracies),
+    )
+    if shares is None:
+        return found
+    if found is not None:
+        both = "--target-error, --target-accuracy"
+        raise InputError(
+            Problem(both, "both are given", remedy="give one; an error is 1 less the accuracy")
+        )
+    for share in shares:
+        if not 0 < share < 1:
+            raise InputError(
+                Problem("--target-accuracy", f"it is {share:g}", "it is a share, above 0 and below 1",
+                        "write 0.6 for 60%")
+            )  # fmt: skip
+    return [1.0 - share for share in shares]

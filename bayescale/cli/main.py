@@ -29,6 +29,7 @@ from bayescale.cli import (
     outliers,
     predict,
     simulate,
+    speedup,
     sweep,
     what_if,
 )
@@ -45,8 +46,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, what_if, design, isoflop, monitor, identify, outliers, backtest,
-    compare, calibrate, sweep, bootstrap, influence, simulate, laws,
+    demo, describe, fit, predict, allocate, what_if, speedup, design, isoflop, monitor, identify, outliers,
+    backtest, compare, calibrate, sweep, bootstrap, influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.NAME, epilog=command.EXAMPLE)(command.run)

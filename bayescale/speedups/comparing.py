@@ -296,7 +296,7 @@ def _fitted_together(A: Any, B: Any, seed: int, allow_failed: bool) -> Together:
 
 def _curve(A: Frontier, B: Frontier, within: tuple[float, float], level: float) -> Curve:
     rows = np.arange(0, len(A), -(-len(A) // CURVE_DRAWS))
-    scale = np.exp(np.linspace(*np.log(within), POINTS))
+    scale = np.geomspace(within[0], within[1], POINTS)
     ours, theirs = A.ordered(rows), B.ordered(rows)
     gain = scale / ours.needed(theirs.losses(scale))
     tail = (1 - level) / 2

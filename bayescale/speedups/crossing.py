@@ -90,7 +90,7 @@ def crossing(A: Frontier, B: Frontier, within: tuple[float, float], level: float
     Losses are compared at points evenly spaced in the logarithm; two crossings between neighbours
     are not seen.
     """
-    grid = np.exp(np.linspace(*np.log(within), POINTS))
+    grid = np.geomspace(within[0], within[1], POINTS)
 
     def below(ours: Floats, theirs: Floats) -> NDArray[np.bool_]:
         return ours < theirs * (1 - EQUAL)
