@@ -145,7 +145,7 @@ class Allocation:
         """Return the table of the budgets, or of the losses to reach, as it goes into a paper."""
         first, last = Column("C (FLOPs)", "$C$ (FLOPs)"), Column(f"loss ({self.loss_unit})")
         given: Any = self.C
-        names = ("N", "D", "tokens_per_parameter", "loss")
+        names: tuple[str, ...] = ("N", "D", "tokens_per_parameter", "loss")
         if self.targets is not None:
             first, last, given, names = last, first, self.targets, (*names[:3], "C")
         heads = [first, Column("N", "$N$"), Column("D", "$D$"), Column("D/N", "$D/N$"), last]

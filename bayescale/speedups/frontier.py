@@ -18,6 +18,7 @@ from bayescale.laws import Law
 from bayescale.mixture import pooled
 
 Floats = NDArray[np.float64]
+BLOCK = 1000  # draws at scales that a program works on at once
 LEAST, MOST = -60.0, 160.0  # of the logarithm of an input of a law of one variable, and of compute
 
 
@@ -64,15 +65,29 @@ class Member:
 
     def losses(self, scale: Floats) -> Floats:
         """Return the loss of each draw at its own scales, shape (draws, scales)."""
-        with jax.enable_x64(True):
-            return np.asarray(_losses(self.law, scale, self.terms.numbers, self.ratio, self.way))
+        return self._in_blocks(_losses, scale)
 
     def needed(self, losses: Floats) -> Floats:
         """Return the least scale at which each draw has its own losses; infinite if at none."""
-        if self.way.kind == "search":
-            return reaching(self.law, losses, self.terms)[2]
+        if self.way.kind != "search":
+            return self._in_blocks(_needed, losses)
+        return self._in_blocks(None, losses)
+
+    def _in_blocks(self, program: Any, values: Floats) -> Floats:
+        """Run a program on blocks of one size, so that it is compiled once for a law."""
+        n, flat = self.terms.numbers, values.ravel()
+        row = np.repeat(np.arange(self.count), values.shape[1])
+        found = np.empty(len(flat))
         with jax.enable_x64(True):
-            return np.asarray(_needed(self.law, losses, self.terms.numbers, self.ratio, self.way))
+            for start in range(0, len(flat), BLOCK):
+                place = np.arange(start, start + BLOCK) % len(flat)  # the last one begins anew
+                law = jax.tree.map(lambda field, rows=row[place]: field[rows], self.law)
+                if program is None:
+                    block = reaching(law, flat[place, None], self.terms)[2][:, 0]
+                else:
+                    block = np.asarray(program(law, flat[place], n, self.ratio, self.way))
+                found[start : start + BLOCK] = block[: len(flat) - start]
+        return found.reshape(values.shape)
 
 
 @dataclass(frozen=True)
@@ -145,7 +160,7 @@ def _losses(law: Any, scale: Any, n: Numbers, ratio: Any, way: Way) -> Any:
     def one(law: Any, scale: Any) -> Any:
         return loss_along(law, jnp.log(scale), n, ratio, way)
 
-    return jax.vmap(jax.vmap(one, (None, 0)))(law, scale)
+    return jax.vmap(one)(law, scale)
 
 
 @partial(jax.jit, static_argnames="way")
@@ -159,4 +174,4 @@ def _needed(law: Any, losses: Any, n: Numbers, ratio: Any, way: Way) -> Any:
         log_scale, _ = root(short, low, MOST)
         return jnp.where(short(MOST) > 0, jnp.exp(log_scale), jnp.inf)
 
-    return jax.vmap(jax.vmap(one, (None, 0)))(law, losses)
+    return jax.vmap(one)(law, losses)

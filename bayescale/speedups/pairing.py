@@ -49,7 +49,7 @@ class TwoLaws(Law):
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
         """Return the laws, each by its own coordinates."""
-        found = {}
+        found: dict[str, Any] = {}
         for side, law, own in zip("AB", cls.of, cls.own, strict=True):
             mine = {c.name: coordinates[f"{side}_{c.name}"] for c in own}
             made = law.from_coordinates(mine, reference)

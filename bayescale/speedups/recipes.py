@@ -78,8 +78,9 @@ class Recipe:
         terms = terms_of(fit, flops_per_parameter_token, at=at)
         if ratio is not None:
             ratio = positive("tokens_per_parameter", ratio).item()
-        ways = [_way(part, terms, ratio, allow_failed) for part, _ in fit.parts]
-        symbols = {_scale(part, way) for (part, _), way in zip(fit.parts, ways, strict=True)}
+        parts: tuple[tuple[Posterior | PublishedFit, float], ...] = fit.parts
+        ways = [_way(part, terms, ratio, allow_failed) for part, _ in parts]
+        symbols = {_scale(part, way) for (part, _), way in zip(parts, ways, strict=True)}
         if len(symbols) > 1:
             raise InputError(
                 Problem(name, f"its laws are laws of {' and of '.join(sorted(symbols))}",
@@ -87,7 +88,7 @@ class Recipe:
             )  # fmt: skip
         members = tuple(
             Member(part.flat_law(), share, way, terms, ratio or 1.0)
-            for (part, share), way in zip(fit.parts, ways, strict=True)
+            for (part, share), way in zip(parts, ways, strict=True)
         )
         return cls(name, fit, terms, members, symbols.pop())
 
@@ -135,7 +136,7 @@ def _way(
             return Way("closed" if has_closed_form(part.flat_law(), terms) else "search")
         # Runs of one D/N say what happens at that ratio, and nothing of others.
         seen = part.runs.D / part.runs[size_symbol(law.inputs)] if len(part.runs) else np.ones(0)
-        near = np.abs(np.log(seen / ratio)).max() < np.log(NEAR)
+        near = np.abs(np.log(seen / ratio)).max(initial=0.0) < np.log(NEAR)
         besides = ("collinear",) if near else ()
         require_identified(part, allow_failed, f"what happens at D/N = {number(ratio)}", besides)
         return Way("ratio")
