@@ -76,12 +76,14 @@ class Interval:
 
     @property
     def is_wide(self) -> bool:
-        """Whether it is of a quantity above 0 that may be decades larger than its median."""
-        if not (self.lower >= 0 and 0 < self.median < math.inf):
+        """Whether it is of a quantity above 0 that may be many times larger, and smaller, than its median."""
+        if not (self.lower >= 0 and self.median > 0):
             return False
-        far = self.upper if math.isfinite(self.upper) else self.median
-        near = self.median if math.isfinite(self.upper) else self.lower
-        return far > WIDE * near
+        if math.isinf(self.median):
+            return not self.is_point
+        if math.isinf(self.upper):
+            return self.median > WIDE * self.lower
+        return self.upper > WIDE * self.median and self.median > 2 * self.lower
 
     def strings(self) -> tuple[str, str, str]:
         """Median, lower and upper end as text, to the digits that the uncertainty allows.

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize_scalar
@@ -94,12 +95,17 @@ def test_laws_of_compute_cross_where_their_equations_say():
 # --- brute force ---
 
 
+@jax.jit
+def loss_at(law, log_n, budget):
+    return law.loss({"N": jnp.exp(log_n), "D": budget / 6 / jnp.exp(log_n)})
+
+
 def lowest(law, budget):
     """The lowest loss of one law, by SciPy."""
 
     def loss(log_n):
         with jax.enable_x64(True):
-            return float(law.loss({"N": np.exp(log_n), "D": budget / 6 / np.exp(log_n)}))
+            return float(loss_at(law, log_n, budget))
 
     middle = np.log(np.sqrt(budget / 120))
     grid = middle + np.linspace(-8, 8, 33)
@@ -107,11 +113,16 @@ def lowest(law, budget):
     return minimize_scalar(loss, bounds=(grid[i - 1], grid[i + 1]), options={"xatol": 1e-9}).fun
 
 
-@pytest.mark.parametrize("name", ["coupled", "pearce-song"])
+@pytest.mark.parametrize(
+    "name", ["coupled", pytest.param("pearce-song", marks=pytest.mark.nightly)]
+)
 def test_gain_and_crossing_are_those_of_brute_force(runs, fits, name):
     other = synthetic_posterior(runs, law=name)
-    A, B = (Member(f.flat_law(), 1.0, way, Terms()).taken(np.arange(0, 1000, 400)) for f, way in
-            ((other, Way("closed" if name == "coupled" else "search")), (fits[1], Way("closed"))))  # fmt: skip
+    way = Way("closed" if name == "coupled" else "search")
+    A, B = (
+        Member(one.flat_law(), 1.0, how, Terms()).taken(np.arange(0, 1000, 400))
+        for one, how in ((other, way), (fits[1], Way("closed")))
+    )
     ours, theirs = Frontier.of([A]), Frontier.of([B])
     needed = ours.needed(theirs.losses(BUDGETS[1:2]))[:, 0]
     cross = bayescale.speedups.crossing.crossing(ours, theirs, (1e17, 1e27), 0.9)
@@ -131,9 +142,7 @@ def test_gain_and_crossing_are_those_of_brute_force(runs, fits, name):
 def test_draws_of_two_fits_are_independent(fits):
     """The probability that A is ahead is that over all pairs of a draw of each."""
     found = speedup(*fits, BUDGETS)
-    losses = [
-        np.asarray(bayescale.allocate(f, BUDGETS, numeric=False).draws["loss"]) for f in fits
-    ]
+    losses = [np.asarray(bayescale.allocate(f, BUDGETS, numeric=False).draws["loss"]) for f in fits]
     every = (losses[0][:, None] < losses[1][None]).mean(axis=(0, 1))
     # Pairs of 1,000 draws of each: at most the error of as many independent ones.
     assert (np.abs(found.ahead - every) < 4 * np.sqrt(0.25 / 1000)).all()
@@ -147,7 +156,7 @@ def test_draws_of_two_fits_are_independent(fits):
 def test_one_fit_at_two_settings_has_one_set_of_draws():
     table = simulate(n=40)
     rows = Runs.read(table | {"granularity": np.resize([1.0, 4.0, 16.0], 40)}).with_inputs(["G"])
-    fit = synthetic_posterior(rows, law="granular")
+    fit = synthetic_posterior(rows, law="granular", draws=50)
     found = speedup(fit, fit, BUDGETS[:2], at={"G": 16}, at_b={"G": 1})
     assert "draws of one fit" in found.table().caption
     assert "A at its best split with G = 16, B at its best split with G = 1" in str(found)
@@ -194,6 +203,8 @@ def test_defaults_are_multiples_of_the_largest_run(fits):
     assert plain["scales"][0]["gain"]["median"] == found.gain[0].median
     assert found.to_frame().shape[0] == len(found) == 4
     assert "without the drift of forecasts" in str(found)
+    assert "extrapolation" in [verdict.code for verdict in found.verdicts]
+    assert "extrapolation" not in [v.code for v in speedup(*fits, largest).verdicts]
 
 
 def test_mixtures_and_published_fits(fits, runs):
@@ -268,12 +279,12 @@ def test_fits_that_cannot_be_compared(fits, runs):
         speedup(A, synthetic_posterior(runs, law="coupled"))
     with pytest.raises(InputError, match="A is a law of C and B of D"):
         speedup(A, published("kaplan-2020-d"), 1e20)
-    with pytest.raises(InputError, match="A explains loss and B"):
-        error = Runs(np.linspace(0.2, 0.9, 9), {"k": np.geomspace(1, 99, 9)}, response="error")
+    error = Runs(np.linspace(0.2, 0.9, 9), {"k": np.geomspace(1, 99, 9)}, response="error")
+    with pytest.raises(InputError, match="A explains loss and B error"):
         speedup(A, synthetic_posterior(error, law="error-samples"))
+    bnsl = get_law("bnsl-1")
     with pytest.raises(InputError, match="law 'bnsl-1' need not fall in x"):
-        law = get_law("bnsl-1")
-        speedup(point(law, **{p.name: 1.0 for p in law.parameters()}), B)
+        speedup(point(bnsl, **{p.name: 1.0 for p in bnsl.parameters()}), B)
     with pytest.raises(InputError, match="it has no tokens per parameter"):
         speedup(A, published("kaplan-2020-c"), 1e20, tokens_per_parameter=20)
     with pytest.raises(InputError, match="a gain needs one scale"):
@@ -311,7 +322,9 @@ def pair_tables(count=24, shift=0.008, scatter=0.002, gain=GAIN, seed=0, alone=0
     shared = shift * generator.standard_normal(count)
     tables = []
     for values in (faster(TRUTH, gain), TRUTH):
-        mean = values["E"] + values["A"] * N ** -values["alpha"] + values["B"] * D ** -values["beta"]
+        mean = (
+            values["E"] + values["A"] * N ** -values["alpha"] + values["B"] * D ** -values["beta"]
+        )
         noise = shared + scatter * generator.standard_normal(count)
         tables.append({"params": N, "tokens": D, "loss": mean * np.exp(noise)})
     tables[0] = {name: column[: count - alone] for name, column in tables[0].items()}
@@ -373,9 +386,7 @@ def test_pairs_are_fitted_together(monkeypatch):
     monkeypatch.setattr(comparing, "fit_together", lambda *_: Together(joint, count))
     found = speedup(A, B, BUDGETS, paired=True)
     flat = joint.flat_law()
-    closed = [
-        Frontier.of([Member(flat.recipe(i), 1.0, Way("closed"), Terms())]) for i in (0, 1)
-    ]
+    closed = [Frontier.of([Member(flat.recipe(i), 1.0, Way("closed"), Terms())]) for i in (0, 1)]
     np.testing.assert_allclose(
         found.draws, BUDGETS / closed[0].needed(closed[1].losses(BUDGETS)), rtol=1e-12
     )
@@ -410,6 +421,50 @@ def test_pairing_narrows_the_gain():
     for apart, paired in zip(alone.gain[:2], together.gain[:2], strict=True):
         assert paired.lower < GAIN < paired.upper
         assert paired.upper / paired.lower < (apart.upper / apart.lower) ** 0.6
+
+
+STUDIES = 150
+WITHIN = 3.5 * np.sqrt(0.9 * 0.1 / STUDIES)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("shift", "scatter"), [(0.008, 0.002), (0.0, 0.004)])
+def test_coverage_of_the_gain(shift, scatter):
+    """Studies of 24 runs of each recipe, whose gain is known: taken as independent, and as pairs."""
+    tables = [pair_tables(shift=shift, scatter=scatter, seed=s) for s in range(STUDIES)]
+    sides = [{str(s): pair[i] for s, pair in enumerate(tables)} for i in (0, 1)]
+    apart = [bayescale.fit_many(side, draws=1000, seed=i) for i, side in enumerate(sides)]
+    together = bayescale.fit_many(
+        {str(s): paired_runs(*pair, ("N", "D"))[0] for s, pair in enumerate(tables)},
+        law=two_laws(Chinchilla, Chinchilla), effects="pair", draws=1000, seed=2,
+    )  # fmt: skip
+
+    def law(draws, side=""):
+        fields = {p.name: draws[side + p.name] for p in Chinchilla.parameters()}
+        return Frontier.of([Member(Chinchilla(**fields), 1.0, Way("closed"), Terms())])
+
+    held, widths = np.zeros((2, STUDIES, 3), bool), np.zeros((2, STUDIES, 3))
+    for s, (_, B) in enumerate(tables):
+        scale = B.C.max() * np.array([1.0, 10.0, 100.0])
+        order = np.random.default_rng(s).permutation(1000)
+        joint = together.draws(str(s))
+        sides = [many.draws(str(s)) for many in apart]
+        for i, (ours, theirs) in enumerate(
+            [(law(sides[0]).ordered(order), law(sides[1])), (law(joint, "A_"), law(joint, "B_"))]
+        ):
+            gain = scale / ours.needed(theirs.losses(scale))
+            lower, upper = np.quantile(gain, [0.05, 0.95], axis=0)
+            held[i, s] = (lower < GAIN) & (upper > GAIN)
+            widths[i, s] = np.log(upper / np.maximum(lower, 1e-6))
+    independent, paired = held.mean(axis=1)
+    assert (np.abs(paired - 0.9) < WITHIN).all(), paired
+    ratio = np.median(widths[1] / widths[0], axis=0)
+    if shift:
+        assert (independent > 0.97).all(), independent  # far too wide
+        assert (ratio < 0.5).all(), ratio
+    else:
+        assert (np.abs(independent - 0.9) < WITHIN).all(), independent
+        assert (np.abs(ratio - 1) < 0.25).all(), ratio
 
 
 # --- the command ---

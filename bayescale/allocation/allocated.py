@@ -179,8 +179,8 @@ class Allocation:
             what = f"Cheapest way to {'a loss' if self.target_error is None else 'an error'}"
         if self.target_error is not None:
             loss = (
-                f", error (1 less the accuracy) at that loss by the {self.through}; outside: share of the "
-                "losses beyond those runs"
+                f", error (1 less the accuracy) at that loss by the {self.through} (outside: share of the "
+                "losses beyond those runs)"
             )
         caption = (
             f"{what} with C = {self.terms.cost(k)}{self.terms.words()}, {law} {self.basis}{loss}: "

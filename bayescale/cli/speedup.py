@@ -76,6 +76,13 @@ def run(
     group_b: Annotated[
         str | None, typer.Option(metavar="NAME", help="Group of B, if it is a pooled fit.")
     ] = None,
+    law_a: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:CLASS", help="Law of A, if not one of the package's."),
+    ] = None,
+    law_b: Annotated[
+        str | None, typer.Option(metavar="MODULE:CLASS", help="Law of B, likewise.")
+    ] = None,
     plots: Plot = None,
     allow: AllowFailed = None,
     table: TableOption = None,
@@ -100,11 +107,11 @@ def run(
     with progress("fitting both together" if paired else "comparing", quiet or json):
         from bayescale.speedups import speedup
 
-        first, second = open_fit(a, None, group_a), open_fit(b, None, group_b)
+        first, second = open_fit(a, law_a, group_a), open_fit(b, law_b, group_b)
         found = speedup(first, second, **options)
     emit_result(found.to_json, found.table, table, json, found.text)
     if table is not None:
         note_all(found.verdicts, quiet or json)
     for fit in (first, second):
-        report(fit, found.decades_beyond[:0], quiet or json)
+        report(fit, found.decades_beyond[:0], quiet or json)  # how far it lies is in the verdicts
     draw(found, plots, quiet or json)

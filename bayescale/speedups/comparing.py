@@ -26,7 +26,8 @@ from bayescale.tables import number
 Floats = NDArray[np.float64]
 TIMES = (1.0, 10.0, 100.0, 1000.0)  # the largest run of B, where no budgets are given
 POINTS = 33  # of the curve of the gain
-CURVE_DRAWS = 1000
+CURVE_DRAWS = 500
+FAR = 2.0  # decades beyond the runs from which an answer carries a warning
 ORDER = 6  # stream of random numbers beside those of forecasts
 EQUAL = 1e-9  # of a gain: rounding
 
@@ -161,6 +162,7 @@ def speedup(
         together=together,
         path=_path(first, second, tokens_per_parameter),
         verdicts=(
+            *_far(beyond),
             *_unreached(scale, reached, first.symbol),
             *_could_be_paired(A, B, pairs),
             *(() if pairs is None else _of_sampling(pairs.posterior)),
@@ -314,6 +316,20 @@ def _path(A: Recipe, B: Recipe, ratio: float | None) -> str:
         given = recipe.terms.words().replace(" (", " with ").rstrip(")")
         words.append(f"{split}{given}")
     return f"each {words[0]}" if words[0] == words[1] else f"A {words[0]}, B {words[1]}"
+
+
+def _far(beyond: Floats) -> list[Verdict]:
+    """Far beyond the runs, the laws' own error is missing from the interval."""
+    farthest = np.nanmax(np.where(np.isinf(beyond), np.nan, beyond), initial=0.0)
+    if farthest <= FAR:
+        return []
+    return [
+        Verdict(
+            "extrapolation", "warn",
+            f"the gain is asked up to {farthest:.1f} decades beyond the runs. The interval holds if both "
+            "laws do; it does not contain their own error.",
+        )
+    ]  # fmt: skip
 
 
 def _unreached(scale: Floats, reached: Floats, symbol: str) -> list[Verdict]:
