@@ -19,7 +19,9 @@ from bayescale.laws import Chinchilla, KaplanC, Published, get_law
 from bayescale.plots import plot_speedup
 from bayescale.speedups import comparing, pairing
 from bayescale.speedups.frontier import Frontier, Member, Way
-from bayescale.speedups.pairing import Together, paired_runs, two_laws
+from bayescale.speedups.pairing import Together
+from bayescale.speedups.pairs import paired_runs
+from bayescale.speedups.two_laws import FIRST, SECOND, two_laws
 from conftest import TRUTH, simulate, synthetic_posterior
 
 BUDGETS = np.array([1e19, 1e22, 1e25])
@@ -39,11 +41,17 @@ def faster(values, gain):
     return values | scaled
 
 
+def apart(runs, seed=5, **options):
+    """A synthetic posterior that was not sampled with the others: they are told by their energies."""
+    energy = np.random.default_rng(seed).standard_normal((4, options.get("draws", 250)))
+    return synthetic_posterior(runs, energy=energy, **options)
+
+
 @pytest.fixture(scope="module")
 def fits(runs):
     """Two synthetic posteriors whose draws, of different runs, come in the same order."""
     other = Runs.read(simulate(n=40, seed=8))
-    return synthetic_posterior(runs), synthetic_posterior(other)
+    return synthetic_posterior(runs), apart(other)
 
 
 # --- exact gains ---
@@ -153,19 +161,49 @@ def test_draws_of_two_fits_are_independent(fits):
     assert "draws taken as independent" in found.table().caption
 
 
-def test_one_fit_at_two_settings_has_one_set_of_draws():
-    table = simulate(n=40)
-    rows = Runs.read(table | {"granularity": np.resize([1.0, 4.0, 16.0], 40)}).with_inputs(["G"])
-    fit = synthetic_posterior(rows, law="granular", draws=50)
-    found = speedup(fit, fit, BUDGETS[:2], at={"G": 16}, at_b={"G": 1})
+def test_draws_of_groups_of_one_pooled_fit_go_together(runs, fits):
+    other = synthetic_posterior(fits[1].runs)
+    found = speedup(fits[0], other, BUDGETS)
+    losses = [np.asarray(bayescale.allocate(f, BUDGETS).draws["loss"]) for f in (fits[0], other)]
+    assert found.ahead == pytest.approx((losses[0] < losses[1]).mean(axis=0))
     assert "draws of one fit" in found.table().caption
+
+
+@pytest.fixture(scope="module")
+def experts():
+    """A fit of a law with another input, the granularity of experts."""
+    rows = simulate(n=40) | {"granularity": np.resize([1.0, 4.0, 16.0], 40)}
+    return synthetic_posterior(Runs.read(rows).with_inputs(["G"]), law="granular", draws=100)
+
+
+def test_one_fit_at_two_settings_has_one_set_of_draws(experts):
+    found = speedup(experts, experts, [1e22], tokens_per_parameter=20, at={"G": 16}, at_b={"G": 1})
+    law = experts.flat_law()
+    for i in (0, 200, 399):
+        v = {p.name: float(getattr(law, p.name)[i]) for p in law.parameters()}
+
+        def loss(log_c, G, v=v):
+            N = np.sqrt(np.exp(log_c) / 6 / 20)
+            of_size = (v["g"] / G ** v["gamma"] + v["a"]) * N ** -v["alpha"]
+            return v["c"] + of_size + v["b"] * (20 * N) ** -v["beta"]
+
+        target = loss(np.log(1e22), 1)
+        needed = brentq(lambda x, t=target, loss=loss: t - loss(x, 16), 20, 80, xtol=1e-12)
+        assert found.draws[i, 0] == pytest.approx(1e22 / np.exp(needed), rel=1e-8)
+    assert "draws of one fit" in found.table().caption
+    same = speedup(experts, experts, [1e22], tokens_per_parameter=20, at={"G": 4})
+    np.testing.assert_allclose(same.draws, 1.0, rtol=1e-9)
+    assert same.ahead.tolist() == [0]
+    assert same.crossing.a_throughout == same.crossing.b_throughout == same.crossing.share == 0
+
+
+@pytest.mark.nightly
+def test_one_fit_at_two_settings_and_the_best_split_of_each(experts):
+    found = speedup(experts, experts, BUDGETS[:2], at={"G": 16}, at_b={"G": 1})
     assert "A at its best split with G = 16, B at its best split with G = 1" in str(found)
-    best = bayescale.allocate(fit, BUDGETS[:2], at={"G": 1}).draws["loss"]
-    back = bayescale.allocate(fit, target_loss=best[0], at={"G": 16}).draws["C"]
+    best = bayescale.allocate(experts, BUDGETS[:2], at={"G": 1}).draws["loss"]
+    back = bayescale.allocate(experts, target_loss=best[0], at={"G": 16}).draws["C"]
     np.testing.assert_allclose(found.draws[0], BUDGETS[:2] / back[0], rtol=1e-6)
-    same = speedup(fit, fit, BUDGETS[:2], at={"G": 4})
-    np.testing.assert_allclose(same.draws, 1.0, rtol=1e-6)
-    assert same.ahead.tolist() == [0, 0]
 
 
 # --- what is said ---
@@ -226,16 +264,14 @@ def test_mixtures_and_published_fits(fits, runs):
 def test_laws_of_one_input_gain_in_it():
     D = np.geomspace(1e8, 1e11, 12)
     A, B = (
-        synthetic_posterior(Runs.read({"tokens": D, "loss": f * 5 * D**-0.03}), law="kaplan-d")
-        for f in (1.0, 1.1)
+        apart(Runs.read({"tokens": D, "loss": f * 5 * D**-0.03}), i, law="kaplan-d")
+        for i, f in enumerate((1.0, 1.1))
     )
     found = speedup(A, B)
     assert found.symbol == "D"
     np.testing.assert_allclose(found.scale[0], 1e11)
     assert "Gain in training tokens" in found.table().caption
-    x = [f.runs.with_x("D") for f in (A, B)]
-    by_x = [synthetic_posterior(r, law="power") for r in x]
-    assert speedup(by_x[0], B).symbol == "D"
+    assert speedup(synthetic_posterior(A.runs.with_x("D"), law="power"), B).symbol == "D"
 
 
 def test_the_figure(fits):
@@ -276,7 +312,7 @@ def test_fits_that_cannot_be_compared(fits, runs):
     with pytest.raises(InputError, match="of A are in bits/token, and of B in nats/token"):
         speedup(bits, B)
     with pytest.raises(InputError, match="both were fitted to the same runs"):
-        speedup(A, synthetic_posterior(runs, law="coupled"))
+        speedup(A, apart(runs, law="coupled"))
     with pytest.raises(InputError, match="A is a law of C and B of D"):
         speedup(A, published("kaplan-2020-d"), 1e20)
     error = Runs(np.linspace(0.2, 0.9, 9), {"k": np.geomspace(1, 99, 9)}, response="error")
@@ -362,7 +398,7 @@ def test_the_law_of_both_is_each_for_its_rows(fits):
     flat = joint.flat_law()
     x = {"N": np.array(1e9), "D": np.array(2e10)}
     with jax.enable_x64(True):
-        for i, recipe in enumerate((pairing.FIRST, pairing.SECOND)):
+        for i, recipe in enumerate((FIRST, SECOND)):
             own = flat.recipe(i)
             np.testing.assert_array_equal(flat.loss({**x, "recipe": np.array(recipe)}), own.loss(x))
         assert type(flat.recipe(1)) is get_law("coupled")
@@ -373,7 +409,7 @@ def test_the_law_of_both_is_each_for_its_rows(fits):
 
 
 def test_pairs_are_fitted_together(monkeypatch):
-    A, B = (synthetic_posterior(runs) for runs in pair_tables())
+    A, B = (apart(runs, seed) for seed, runs in enumerate(pair_tables()))
     asked = speedup(A, B)
     (said,) = (v for v in asked.verdicts if v.code == "could-be-paired")
     assert "24 designs stand in the runs of both" in said.sentence

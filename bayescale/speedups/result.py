@@ -191,8 +191,3 @@ class Speedup:
 
     def __repr__(self) -> str:
         return self.text()
-
-
-def budget(value: float, symbol: str) -> str:
-    """Return a scale in words, such as ``C = 1e24``."""
-    return f"{symbol} = {number(value)}"
