@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayescale import datasets, drift, laws, plots, priors, units
-    from bayescale.allocation import Allocation, allocate
+    from bayescale.allocation import Allocation, Architecture, Cost, allocate
     from bayescale.backtesting import Backtest, backtest
     from bayescale.calibration import Calibration, calibrate
     from bayescale.comparison import Comparison, compare
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bayescale.mixture import Mixture
     from bayescale.monitoring import Monitoring, monitor
     from bayescale.outlying import Outliers, outliers
-    from bayescale.plans import Assessment, Cost, Region, region, what_if
+    from bayescale.plans import Assessment, Region, region, what_if
     from bayescale.pooled import PooledFit, load_pooled
     from bayescale.pooling import fit_pooled
     from bayescale.posterior import Posterior
@@ -46,13 +46,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Allocation": "allocation",
+    "Architecture": "allocation",
     "Assessment": "plans",
     "Backtest": "backtesting",
     "BayescaleError": "errors",
     "Bootstrap": "resampling",
     "Calibration": "calibration",
     "Comparison": "comparison",
-    "Cost": "plans",
+    "Cost": "allocation",
     "Design": "designing",
     "DesignError": "errors",
     "Diagnostics": "diagnostics",
@@ -111,6 +112,7 @@ _MODULES = ("datasets", "drift", "laws", "plots", "priors", "units")
 
 __all__ = [
     "Allocation",
+    "Architecture",
     "Assessment",
     "Backtest",
     "BayescaleError",

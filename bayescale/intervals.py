@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from bayescale.errors import InputError, Problem
 
 DEFAULT_LEVEL = 0.9
-WIDE = 10.0  # times the median, an upper end from which each number has digits of its own
+VAST = 100.0  # times: from here on the ends have digits of their own
 ROUNDING = 1e-12  # offsets below this share of the numbers are rounding errors
 
 
@@ -65,6 +65,10 @@ class Interval:
         nothing = dict.fromkeys(("lower", "upper", "sd"))
         return {**asdict(self), **nothing}
 
+    def times(self, factor: float) -> Interval:
+        """Return the interval of the draws times a factor above 0, such as that of a unit."""
+        return Interval(*(factor * value for value in asdict(self).values()))
+
     @property
     def is_point(self) -> bool:
         """Whether it is of a single number, and says nothing of its uncertainty."""
@@ -74,39 +78,27 @@ class Interval:
         median, lower, upper = self.strings()
         return median if self.is_point else f"{median} ({lower} to {upper})"
 
-    @property
-    def is_wide(self) -> bool:
-        """Whether it is of a quantity above 0 that may be many times larger, and smaller, than its median."""
-        if not (self.lower >= 0 and self.median > 0):
-            return False
-        if math.isinf(self.median):
-            return not self.is_point
-        if math.isinf(self.upper):
-            return self.median > WIDE * self.lower
-        return self.upper > WIDE * self.median and self.median > 2 * self.lower
-
     def strings(self) -> tuple[str, str, str]:
-        """Median, lower and upper end as text, to the digits that the uncertainty allows.
-
-        Of an interval over decades, each number to two digits of its own.
-        """
-        if self.is_wide:
-            return _two_digits(self.median), _two_digits(self.lower), _two_digits(self.upper)
+        """Median, lower and upper end as text, to the digits that the uncertainty allows."""
+        numbers = (self.median, self.lower, self.upper)
+        if self._is_vast:
+            return tuple(map(_two_digits, numbers))  # type: ignore[return-value]
         exponent, decimals = self._scale()
         suffix = f"e{exponent}" if exponent else ""
-        numbers = (self.median, self.lower, self.upper)
-        texts = (
-            _fixed(value / 10.0**exponent, decimals) + (suffix if math.isfinite(value) else "")
-            for value in numbers
-        )
+        texts = (_fixed(value / 10.0**exponent, decimals) + suffix for value in numbers)
         return tuple(texts)  # type: ignore[return-value]
 
-    def offsets(self) -> str:
-        """Median with offsets, such as ``18.6 (+3.1/-2.4)``; of a point, the number.
+    @property
+    def _is_vast(self) -> bool:
+        """Whether its ends are of other sizes than the median, so that no place of digits suits all."""
+        if math.isinf(self.median):
+            return True
+        up = self.upper / self.median if self.median > 0 and math.isfinite(self.upper) else 1.0
+        return self.lower > 0 and max(self.median / self.lower, up) > VAST
 
-        Of an interval over decades, the median with the ends.
-        """
-        if self.is_point or self.is_wide:
+    def offsets(self) -> str:
+        """Median with offsets, such as ``18.6 (+3.1/-2.4)``; of a point, the number."""
+        if self.is_point or self._is_vast:
             return str(self)
         median, up, down, exponent = self._offsets()
         return f"{median} (+{up}/-{down})" + (f"e{exponent}" if exponent else "")
@@ -114,10 +106,10 @@ class Interval:
     def latex(self) -> str:
         """Median with offsets, in LaTeX without the dollar signs."""
         if self.is_point:
-            return _latex(str(self))
-        if self.is_wide:
-            median, lower, upper = map(_latex, self.strings())
-            return rf"{median}\ ({lower}\ \mathrm{{to}}\ {upper})"
+            median, _, power = str(self).partition("e")
+            return f"{median} \\times 10^{{{power}}}" if power else median
+        if self._is_vast:
+            return rf"\mbox{{{self}}}"
         median, up, down, exponent = self._offsets()
         text = f"{median}^{{+{up}}}_{{-{down}}}"
         return f"{text} \\times 10^{{{exponent}}}" if exponent else text
@@ -155,20 +147,13 @@ def _fixed(value: float, decimals: int) -> str:
 
 
 def _two_digits(value: float) -> str:
-    """A number of any size to two digits, such as ``1.5e23``."""
-    if not math.isfinite(value) or value == 0:
+    """A number to two digits."""
+    if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    mantissa, _, exponent = f"{value:.1e}".partition("e")
-    power = int(exponent)
-    return f"{mantissa}e{power}" if not -3 <= power < 5 else f"{value:.{max(1 - power, 0)}f}"
-
-
-def _latex(text: str) -> str:
-    """A number in LaTeX, from its text."""
-    if text == "inf":
-        return r"\infty"
-    mantissa, _, power = text.partition("e")
-    return f"{mantissa} \\times 10^{{{power}}}" if power else mantissa
+    magnitude = math.floor(math.log10(abs(value)))
+    exponent = magnitude if not -3 <= magnitude < 5 else 0
+    suffix = f"e{exponent}" if exponent else ""
+    return _fixed(value / 10.0**exponent, 1 - magnitude + exponent) + suffix
 
 
 def _last_digit(uncertainty: float) -> int:

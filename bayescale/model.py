@@ -13,11 +13,12 @@ from bayescale.drift import DampedTrend, Span, log_compute
 from bayescale.effects import Effects, get_effects
 from bayescale.errors import InputError, Problem
 from bayescale.laws import Law
-from bayescale.noise import LEAST_WRONG, Noise
+from bayescale.noise import Noise
 from bayescale.parameters import Coordinate
 from bayescale.priors import Prior
 from bayescale.runs import Runs
 from bayescale.runs.catalogue import domain_of, scales
+from bayescale.units import LEAST_WRONG
 
 SIZE_CLASSES = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 NEAR = np.log(3.0)  # runs within this distance of the centre, in log of the product of the inputs

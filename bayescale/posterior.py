@@ -22,6 +22,7 @@ from bayescale.model import ModelSpec, prior_draws, span_of
 from bayescale.noise import Noise
 from bayescale.parameters import Parameter
 from bayescale.runs import Runs
+from bayescale.runs.responses import ERROR
 from bayescale.tables import Column, Table
 from bayescale.uninformed import Uninformed, uninformed_directions
 
@@ -361,10 +362,11 @@ class Posterior:
     ) -> NDArray[np.float64]:
         """Return losses of new runs about the mean of the law with its drift, shape (draws, points).
 
-        Of counts, error rates of as many items as the runs have at the median.
+        Of counts, error rates of as many items as the runs have at the median; no error rate is above 1.
         """
         if not self.spec.noise.counts:
-            return mean * np.exp(self.scatter(points, 0.0, generator))
+            new = mean * np.exp(self.scatter(points, 0.0, generator))
+            return np.minimum(new, 1.0) if self.runs.response == ERROR else new
         noise, _, below = self._scales(points, 0.0)
         items = np.median(self.runs.items) if self.runs.items is not None else 1.0
         return np.exp(noise.observed(generator, np.log(mean), items, below))
@@ -460,14 +462,14 @@ class Posterior:
                 summary[p.name],
                 *((mark,) if any(marks) else ()),
                 p.unit.replace("loss", self.runs.loss_unit),
-                p.meaning,
+                p.meaning.replace("log loss", f"log {self.runs.outcome}"),
             )
             for p, mark in zip(declared, marks, strict=True)
         )
         drift = "" if self.spec.drift is None else f" and {self.spec.drift.name} drift"
         caption = (
             f"Posterior of the {self.spec.law.title} with {self.spec.noise.name} noise{drift} on log "
-            f"loss, {self.counted}: median and {level:.0%} interval."
+            f"{self.runs.outcome}, {self.counted}: median and {level:.0%} interval."
         )
         if any(marks):
             caption += ' Marked "prior": the runs hardly narrowed it.'

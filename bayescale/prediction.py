@@ -453,7 +453,7 @@ def decades_beyond(runs: Runs, points: Mapping[str, ArrayLike]) -> NDArray[np.fl
         product = np.asarray(points["N"], dtype=np.float64) * np.asarray(points["D"])
         pairs.append((runs.N * runs.D, product))
     outside = [
-        np.maximum(np.log10(values / seen.max()), np.log10(seen.min() / values))
+        np.maximum(np.log10(values / seen.max()), np.log10(seen.min()) - np.log10(values))
         for seen, values in pairs
     ]
     return np.maximum(0.0, np.max(outside, axis=0, initial=0.0))

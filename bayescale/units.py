@@ -11,6 +11,7 @@ from bayescale.errors import InputError
 
 LOSS_UNITS = ("nats/token", "bits/token", "nats/byte", "bits/byte")
 FLOPS_PER_PARAMETER_TOKEN = 6.0
+LEAST_WRONG = 1e-12  # what stands for an error rate of 0, which has no logarithm
 
 
 def check_loss_unit(unit: str) -> str:

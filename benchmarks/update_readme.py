@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
+
+from pages import block, renew
 
 README = Path(__file__).parents[1] / "README.md"
 ENGINE = Path(__file__).parent / "engine" / "README.md"
@@ -45,19 +46,9 @@ def laws() -> str:
     return "\n".join(rows)
 
 
-def last_run(page: Path) -> str:
-    """What a benchmark wrote into its page."""
-    return (
-        page.read_text()
-        .partition("<!-- begin: run -->")[2]
-        .partition("<!-- end: run -->")[0]
-        .strip()
-    )
-
-
 def forecast() -> str:
     """The main columns of the forecast benchmark's first table, as its last run wrote them."""
-    head, table, *_ = last_run(FORECAST).split("\n\n")
+    head, table, *_ = block(FORECAST).split("\n\n")
     rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
     kept = [rows[0].index(name) for name in COLUMNS]
     lines = ["| " + " | ".join(row[i] for i in kept) + " |" for row in rows]
@@ -68,13 +59,13 @@ def forecast() -> str:
 
 def calibration() -> str:
     """The first table of the benchmark of coverage, as its last run wrote it."""
-    head, _, table, *_ = last_run(CALIBRATION).split("\n\n")
+    head, _, table, *_ = block(CALIBRATION).split("\n\n")
     return f"{head}\n\n{table}"
 
 
 def engine() -> str:
     """The machine and two tables of the engine's benchmark, as its last run wrote them."""
-    machine, *sections = last_run(ENGINE).split("### ")
+    machine, *sections = block(ENGINE).split("### ")
     chosen = [s for s in sections if s.startswith(SECTIONS)]
     tables = [
         f"**{title}**\n{table.rstrip()}" for title, _, table in (s.partition("\n") for s in chosen)
@@ -92,14 +83,6 @@ BLOCKS = {
 }
 
 
-def renewed(text: str, name: str) -> str:
-    """The page with one block made anew."""
-    pattern = rf"(<!-- begin: {name} -->\n).*?(<!-- end: {name} -->)"
-    return re.sub(pattern, lambda m: f"{m[1]}\n{BLOCKS[name]()}\n\n{m[2]}", text, flags=re.DOTALL)
-
-
 if __name__ == "__main__":
-    page = README.read_text()
-    for block in BLOCKS:
-        page = renewed(page, block)
-    README.write_text(page)
+    for name, made in BLOCKS.items():
+        renew(README, made(), name)

@@ -58,7 +58,7 @@ def test_fit_predict_and_allocate_a_file_with_odd_column_names(run, csv, tmp_pat
     code, out, _ = run("allocate", path, "--flops", "5.76e23", "--json")
     (budget,) = json.loads(out)["budgets"]
     assert code == 0
-    assert {"C", "N", "D", "tokens_per_parameter", "loss", "decades_beyond"} == set(budget)
+    assert {"C", "N", "D", "tokens_per_parameter", "loss", "decades_beyond"} < set(budget)
     assert budget["C"] == 5.76e23
 
 

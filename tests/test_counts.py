@@ -58,12 +58,13 @@ def test_draws_are_scipys():
 
 
 def test_a_law_is_recovered_from_counts(fitted):
-    assert not fitted.verdicts or fitted.diagnostics.verdict != "failed"
+    assert fitted.diagnostics.verdict == "ok"
     for name, truth in TRUTH.items():
         draws = getattr(fitted.law, name)
         assert abs(draws.mean() - truth) < 4 * draws.std()
     assert fitted.noise.rho.mean() < 0.05
     assert fitted.runs.loss_unit == "error rate"
+    assert "noise on log error rate, " in fitted.table().caption
 
 
 def test_forecasts_are_error_rates_of_as_many_items(fitted):

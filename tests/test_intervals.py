@@ -32,11 +32,6 @@ CASES = {
     (9.96e11, 9.8e11, 1.01e12): ("9.96e11 (9.80e11 to 10.10e11)", "9.96 (+0.14/-0.16)e11"),
     (1.23e-5, 1.0e-5, 1.5e-5): ("1.23e-5 (1.00e-5 to 1.50e-5)", "1.23 (+0.27/-0.23)e-5"),
     (99_996.0, 40_000.0, 160_000.0): ("1.0e5 (0.4e5 to 1.6e5)", "1.0 (+0.6/-0.6)e5"),
-    # Over decades, each number has digits of its own.
-    (1.5e23, 1.0e22, 1.5e26): ("1.5e23 (1.0e22 to 1.5e26)",) * 2,
-    (1.32, 0.0012, 14.2): ("1.3 (0.0012 to 14)",) * 2,
-    (0.28, 0.0, 7.2): ("0.28 (0 to 7.2)",) * 2,
-    (0.5, 0.0001, 1.2): ("0.5 (0.0 to 1.2)", "0.5 (+0.7/-0.5)"),  # near 0, and not far above
     # Digits above the point are rounded too.
     (1862.3, 1310.4, 2641.1): ("1900 (1300 to 2600)", "1900 (+700/-600)"),
     (482.0, 285.3, 744.2): ("480 (290 to 740)", "480 (+260/-190)"),
@@ -57,9 +52,11 @@ CASES = {
     (1974.0, 1973.9999999999998, 1974.0): ("1974 (1974 to 1974)", "1974 (+0/-0)"),
     # What is not finite.
     (1.97, 1.9, math.inf): ("1.97 (1.90 to inf)", "1.97 (+inf/-0.07)"),
-    (1e24, 5e23, math.inf): ("1.0e24 (0.5e24 to inf)", "1.0 (+inf/-0.5)e24"),
-    (7e23, 1e22, math.inf): ("7.0e23 (1.0e22 to inf)",) * 2,
-    (math.inf, 1.45e25, math.inf): ("inf (1.4e25 to inf)",) * 2,
+    (math.inf, 64214763395274.0, math.inf): ("inf (6.4e13 to inf)", "inf (6.4e13 to inf)"),
+    (6e20, 3.1e17, 2.5045e28): ("6.0e20 (3.1e17 to 2.5e28)", "6.0e20 (3.1e17 to 2.5e28)"),
+    (6e11, 2.3e9, math.inf): ("6.0e11 (2.3e9 to inf)", "6.0e11 (2.3e9 to inf)"),
+    (20.0, 0.15, 30.0): ("20 (0.15 to 30)", "20 (0.15 to 30)"),
+    (math.inf, 0.0, math.inf): ("inf (0 to inf)", "inf (0 to inf)"),
     (math.nan, math.nan, math.nan): ("nan (nan to nan)", "nan (+nan/-nan)"),
 }
 
@@ -76,11 +73,7 @@ def test_digits(numbers, texts):
         ((72.3e9, 50e9, 101e9), r"7.2^{+2.9}_{-2.2} \times 10^{10}"),
         ((1.23e-5, 1.0e-5, 1.5e-5), r"1.23^{+0.27}_{-0.23} \times 10^{-5}"),
         ((-18.62, -26.4, -13.1), "-19^{+6}_{-7}"),
-        (
-            (1.5e23, 1e22, 1.5e26),
-            r"1.5 \times 10^{23}\ (1.0 \times 10^{22}\ \mathrm{to}\ 1.5 \times 10^{26})",
-        ),
-        ((math.inf, 12.0, math.inf), r"\infty\ (12\ \mathrm{to}\ \infty)"),
+        ((6e20, 3.1e17, 2.5045e28), r"\mbox{6.0e20 (3.1e17 to 2.5e28)}"),
     ],
 )
 def test_latex(numbers, text):
@@ -93,8 +86,6 @@ def test_offsets_lead_from_the_printed_median_to_the_printed_ends():
         median = 10 ** generator.uniform(-6, 13)
         lower, upper = median - np.array([1, -1]) * median * 10 ** generator.uniform(-4, 1, 2)
         one = interval(median, lower, upper)
-        if one.is_wide:  # which has no offsets
-            continue
         printed = [float(text) for text in one.strings()]
         centre, _, rest = one.offsets().partition(" (+")
         up, _, rest = rest.partition("/-")
@@ -111,10 +102,7 @@ def test_printed_numbers_are_near_the_numbers():
         offsets = abs(median) * 10 ** generator.uniform(-4, 1, 2)
         numbers = (median, median - offsets[0], median + offsets[1])
         printed = [float(text) for text in interval(*numbers).strings()]
-        if interval(*numbers).is_wide:
-            np.testing.assert_allclose(printed, numbers, rtol=0.05)
-        else:
-            assert np.abs(np.subtract(printed, numbers)).max() <= offsets.min() / 7
+        assert np.abs(np.subtract(printed, numbers)).max() <= offsets.min() / 7
 
 
 def test_of_draws():

@@ -19,7 +19,7 @@ every_law = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 
 
 def typical_law(law):
-    """The published fit whose losses are of ordinary size, else the median of the prior; fields (1,)."""
+    """The law at the medians of its prior; fields of shape (1,)."""
     with jax.enable_x64(True):
         draws = prior_draws(ModelSpec(law, Gaussian), reference(law), 2000, seed=3)
         middle = {c.name: np.median(draws[c.name], keepdims=True) for c in law.coordinates}

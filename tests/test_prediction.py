@@ -305,3 +305,12 @@ def test_a_failed_fit_is_refused(failed):
     allowed = predict(failed, N=N, D=D, allow_failed=True)
     sound = replace(failed, stats={**failed.stats, "diverging": np.zeros((4, 250), bool)})
     assert allowed.intervals == predict(sound, N=N, D=D).intervals
+
+
+def test_no_new_run_errs_more_than_always(runs, posterior):
+    errors = replace(posterior, runs=replace(runs, response="error"))
+    at, near = {"N": N[:1], "D": D[:1]}, np.full((1000, 1), 0.999)
+    free = posterior.observed(at, near, np.random.default_rng(0))
+    bounded = errors.observed(at, near, np.random.default_rng(0))
+    assert free.max() > 1 > free.min()
+    np.testing.assert_array_equal(bounded, np.minimum(free, 1.0))

@@ -1,6 +1,6 @@
 """What the README says of the package is so."""
 
-import importlib.util
+import importlib
 import re
 from pathlib import Path
 
@@ -16,13 +16,11 @@ def page():
     return (ROOT / "README.md").read_text()
 
 
-def test_the_table_of_laws_is_current(page):
-    spec = importlib.util.spec_from_file_location(
-        "update_readme", ROOT / "benchmarks/update_readme.py"
-    )
-    update = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(update)
-    assert update.renewed(page, "laws") == page
+@pytest.mark.parametrize("name", ["laws", "inputs"])
+def test_tables_that_the_package_prints_are_current(monkeypatch, name):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    pages, update = (importlib.import_module(module) for module in ("pages", "update_readme"))
+    assert pages.block(update.README, name) == update.BLOCKS[name]()
 
 
 def test_the_roles_are_all_named(page):

@@ -117,7 +117,7 @@ def test_the_command(posterior, tmp_path):
     assert said["cost"]["money"] == pytest.approx(2 * said["cost"]["device_hours"])
     assert 0 <= said["probability_among_best"] <= 1
     done = CliRunner().invoke(app, words)
-    assert "cost (USD)" in done.stdout
+    assert "money (USD)" in done.stdout
     assert "years of data" in done.stdout
     with pytest.raises(InputError, match="without --peak-flops"):
         CliRunner().invoke(app, [*words[:6], "--price", "2"], catch_exceptions=False)

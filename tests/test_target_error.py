@@ -213,7 +213,7 @@ def test_the_command(first, second, tmp_path):
     for more, message in (
         (["--target-accuracy", "60"], "--target-accuracy: it is 60"),
         (["--target-accuracy", "0.6", "--target-error", "0.4"], "both are given"),
-        ([], "--target-error: none is given"),
+        ([], "none is given"),
     ):
         with pytest.raises(InputError, match=message):
             CliRunner().invoke(app, [*words, *more], catch_exceptions=False)

@@ -2,5 +2,7 @@
 
 from bayescale.allocation.allocated import Allocation
 from bayescale.allocation.allocating import allocate
+from bayescale.allocation.architecture import Architecture
+from bayescale.allocation.costs import Cost
 
-__all__ = ["Allocation", "allocate"]
+__all__ = ["Allocation", "Architecture", "Cost", "allocate"]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayescale.allocation.splitting import Terms
+from bayescale.allocation.costs import Cost
+from bayescale.allocation.splitting import Terms, total
 from bayescale.intervals import Interval
 from bayescale.prediction import decades, what_stands
 from bayescale.tables import Column, Table, number
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas
 
 Floats = NDArray[np.float64]
+ALL = 0.995  # of a budget: what prints as 100%
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Allocation:
         The law from loss to error, in words.
     share_outside
         Share of the draws whose loss lies outside that of the runs of that law, shape (budgets,).
+    cost
+        Hours and money of FLOPs; None if nobody asked.
     """
 
     C: Floats
@@ -81,6 +85,7 @@ class Allocation:
     target_error: Floats | None = None
     through: str = ""
     share_outside: Floats | None = None
+    cost: Cost | None = None
 
     def __len__(self) -> int:
         return len(self.C)
@@ -110,13 +115,12 @@ class Allocation:
             "laws": dict(self.laws),
             **({"through": self.through} if self.through else {}),
             **self.terms.to_json(),
+            **({} if self.cost is None else {"cost": self.cost.to_json()}),
             "budgets": [
                 {
                     **({"C": float(budget)} if self.targets is None else self._target(i)),
-                    **{
-                        name: column[i].as_point() if self.is_point else column[i].to_json()
-                        for name, column in self.intervals.items()
-                    },
+                    **{name: self._as_json(value) for name, value in self.amounts(i).items()},
+                    **{name: self._as_json(column[i]) for name, column in self.intervals.items()},
                     "decades_beyond": float(self.decades_beyond[i]),
                     **({} if self.at_limit is None else {"at_limit": float(self.at_limit[i])}),
                 }
@@ -135,6 +139,24 @@ class Allocation:
             "share_outside": float(self.share_outside[i]),
         }
 
+    @property
+    def spent(self) -> Floats:
+        """Share of each budget that the best splits spend, the median: 1 if no limit holds N and D down."""
+        n, N, D = self.terms.numbers, self.draws["N"], self.draws["D"]
+        return np.asarray(np.median(total(n, N, D), axis=0) / self.C)
+
+    def amounts(self, i: int) -> dict[str, Any]:
+        """Hours and money of a budget, or their intervals of what reaches a loss; empty if nobody asked."""
+        factors = {} if self.cost is None else self.cost.factors
+        if self.targets is None:
+            return {name: float(self.C[i]) * factor for name, factor in factors.items()}
+        return {name: self.intervals["C"][i].times(factor) for name, factor in factors.items()}
+
+    def _as_json(self, value: float | Interval) -> Any:
+        if not isinstance(value, Interval):
+            return value
+        return value.as_point() if self.is_point else value.to_json()
+
     def to_frame(self) -> pandas.DataFrame:
         """The allocation as a data frame, a row for each budget."""
         import pandas
@@ -151,10 +173,13 @@ class Allocation:
         heads = [first, Column("N", "$N$"), Column("D", "$D$"), Column("D/N", "$D/N$"), last]
         if self.target_error is not None:
             heads, names = [Column("error"), first, *heads[1:]], ("loss", *names)
+        if self.cost is not None:
+            heads += self.cost.heads
         rows: list[Any] = [
             (
                 float(value),
                 *(self.intervals[name][i] for name in names),
+                *self.amounts(i).values(),
                 decades(self.decades_beyond[i]),
             )
             for i, value in enumerate(given)
@@ -169,6 +194,9 @@ class Allocation:
         if self.at_limit is not None and self.at_limit.any():
             heads.append(Column("at a limit"))
             rows = [(*row, f"{share:.0%}") for row, share in zip(rows, self.at_limit, strict=True)]
+            if (self.spent < ALL).any():
+                heads.append(Column("spent"))
+                rows = [(*row, f"{share:.0%}") for row, share in zip(rows, self.spent, strict=True)]
         law = f"{self.law} {'law' if len(self.laws) == 1 else 'laws'}"
         loss = "" if self.loss_model == law else f", the loss by {self.loss_model}"
         if self.targets is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayescale.allocation.allocated import Allocation
+from bayescale.allocation.costs import Cost
 from bayescale.allocation.splitting import (
     Terms,
     best_splits,
@@ -50,6 +51,7 @@ def allocate(
     max_tokens: float | None = None,
     sizes: Sequence[float] = (),
     at: Mapping[str, float] | None = None,
+    cost: Cost | None = None,
     level: float = DEFAULT_LEVEL,
     flops_per_parameter_token: float | None = None,
     numeric: bool = False,
@@ -95,10 +97,14 @@ def allocate(
         The sizes that there are: N is one of them.
     at
         Other inputs of the law, symbol to value: ``{"experts": 16}``.
+    cost
+        Hours and money to show beside each budget. For budgets that are given in them, write
+        ``C=cost.flops_of_hours(1e6)`` or ``C=cost.flops(1e6)``.
     level
         Mass of the intervals, between 0 and 1.
     flops_per_parameter_token
-        k. By default 6, or what the FLOP column of the runs says.
+        k. By default 6, or what the FLOP column of the runs says; that of a model's shape is
+        ``Architecture(...).flops_per_parameter_token()``.
     numeric
         Search, even where the law has a closed form.
     seed
@@ -195,6 +201,7 @@ def allocate(
         terms=terms,
         at_limit=at_limit,
         **extra,
+        cost=cost,
     )
 
 

@@ -8,6 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bayescale.cli.budgets import (
+    Currency,
+    FlopsPerParameterToken,
+    Hours,
+    InferenceTokens,
+    MaxParams,
+    MaxTokens,
+    Money,
+    PeakFlops,
+    Price,
+    Shape,
+    Sizes,
+    Utilisation,
+    log_spaced,
+    parse_budgets,
+    parse_cost,
+    parse_terms,
+)
 from bayescale.cli.fits import as_json, as_tables, beside, open_fit
 from bayescale.cli.options import (
     AllowFailed,
@@ -18,6 +36,7 @@ from bayescale.cli.options import (
     Json,
     LawClass,
     Level,
+    Plot,
     Quiet,
     TableOption,
     by_symbol,
@@ -26,7 +45,7 @@ from bayescale.cli.options import (
     parse_numbers,
     parse_values,
 )
-from bayescale.cli.output import emit_result, progress
+from bayescale.cli.output import draw, emit_result, progress
 from bayescale.cli.warnings import report
 from bayescale.errors import InputError, Problem
 
@@ -41,8 +60,13 @@ EXAMPLE = "Example:  bayescale allocate fit.nc --flops 5.76e23"
 def run(
     fit: FitOrPublished,
     flops: Annotated[
-        list[str] | None, typer.Option(metavar="C,...", help="Budgets in FLOPs.")
+        list[str] | None,
+        typer.Option(
+            metavar="C,...", help="Budgets in FLOPs; 1e20:1e26 is a range, 1e20:1e26:40 40 of it."
+        ),
     ] = None,
+    hours: Hours = None,
+    money: Money = None,
     target_loss: Annotated[
         list[str] | None,
         typer.Option(
@@ -72,68 +96,60 @@ def run(
             metavar="ROLE=NUMBER,...", help="Other inputs of its law, such as chance=0.25."
         ),
     ] = None,
-    inference_tokens: Annotated[
-        str | None,
-        typer.Option(metavar="T", help="Tokens that the model is run on; 2 N T of the budget."),
-    ] = None,
+    inference_tokens: InferenceTokens = None,
     params: Annotated[
         str | None, typer.Option(metavar="N", help="The size, if it is fixed.")
     ] = None,
-    max_params: Annotated[str | None, typer.Option(metavar="N", help="Most parameters.")] = None,
-    max_tokens: Annotated[
-        str | None, typer.Option(metavar="D", help="Most training tokens.")
-    ] = None,
-    sizes: Annotated[
-        list[str] | None, typer.Option(metavar="N,...", help="The sizes that there are.")
-    ] = None,
+    max_params: MaxParams = None,
+    max_tokens: MaxTokens = None,
+    sizes: Sizes = None,
     at: At = None,
-    flops_per_parameter_token: Annotated[
-        str | None,
-        typer.Option(
-            metavar="K", help="k of C = k N D; by default 6, or what the runs' FLOPs say."
-        ),
-    ] = None,
+    flops_per_parameter_token: FlopsPerParameterToken = None,
+    architecture: Shape = None,
+    peak_flops: PeakFlops = None,
+    utilisation: Utilisation = None,
+    price: Price = None,
+    currency: Currency = None,
     compare_to: CompareTo = None,
     level: Level = 0.9,
     group: GroupName = None,
     law: LawClass = None,
     allow: AllowFailed = None,
+    plots: Plot = None,
     table: TableOption = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Split training budgets between parameters and tokens, with intervals."""
     allow_failed = parse_failed(allow)
-    wanted: dict[str, Any] = {
-        "C": parse_numbers("--flops", flops),
-        "target_loss": parse_numbers("--target-loss", target_loss),
-        "target_error": _errors(target_error, target_accuracy),
-        "given": by_symbol(parse_values("--given", given)) or None,
-    }
-    if all(wanted[name] is None for name in ("C", "target_loss", "target_error")):
-        options = "--flops, --target-loss, --target-accuracy, --target-error"
-        raise InputError(Problem(options, "none is given", remedy="write --flops 5.76e23"))
-    terms = {
-        "inference_tokens": parse_number("--inference-tokens", inference_tokens) or 0.0,
-        "params": parse_number("--params", params),
-        "max_params": parse_number("--max-params", max_params),
-        "max_tokens": parse_number("--max-tokens", max_tokens),
-        "sizes": parse_numbers("--sizes", sizes) or (),
-        "flops_per_parameter_token": parse_number(
-            "--flops-per-parameter-token", flops_per_parameter_token
-        ),
-    }
-    others_at = by_symbol(parse_values("--at", at))
+    cost = parse_cost(peak_flops, utilisation, price, currency)
+    targets = {"target_loss": target_loss, "target_error": target_error,
+               "target_accuracy": target_accuracy}  # fmt: skip
+    budgets = parse_budgets(flops, hours, money, cost, **targets)
+    if plots is not None and len(set(budgets or ())) < 2:
+        raise InputError(
+            Problem("--plots", "the figure is of several budgets", "there is one, or a target",
+                    "write --flops 1e20:1e26, say, or leave it out")
+        )  # fmt: skip
+    options = parse_terms(
+        inference_tokens, max_params, max_tokens, sizes, at, flops_per_parameter_token, architecture
+    )
+    options |= {"params": parse_number("--params", params), "cost": cost, "level": level,
+                "target_loss": parse_numbers("--target-loss", target_loss),
+                "target_error": _errors(target_error, target_accuracy),
+                "given": by_symbol(parse_values("--given", given)) or None}  # fmt: skip
     with progress("allocating", quiet or json):
-        from bayescale.allocation.allocating import allocate
+        from bayescale.allocation import allocate
 
-        def answer(fit: Fit) -> Allocation:
-            options: Any = {**wanted, **terms, "level": level, "allow_failed": allow_failed}
-            return allocate(fit, at=others_at, **options)
+        def answer(fit: Fit, C: Any = budgets) -> Allocation:
+            return allocate(fit, C, allow_failed=allow_failed, **options)
 
         posterior = open_fit(fit, law, group)
-        wanted["through"] = None if through is None else open_fit(through, None, None)
+        options["through"] = None if through is None else open_fit(through, None, None)
         allocation, others = answer(posterior), beside(compare_to, answer)
+    if plots is not None and budgets is not None:
+        dense = partial(answer, C=log_spaced(min(budgets), max(budgets)))
+        draw(dense(posterior), plots, quiet or json, compare_to=beside(compare_to, dense))
     tables = partial(as_tables, allocation.table(), others)
     emit_result(allocation.to_json, tables, table, json, **as_json(others))
     report(posterior, allocation.decades_beyond, quiet or json)
@@ -141,21 +157,11 @@ def run(
 
 def _errors(errors: list[str] | None, accuracies: list[str] | None) -> list[float] | None:
     """The errors to reach; those that accuracies leave."""
-    found, shares = (
-        parse_numbers("--target-error", errors),
-        parse_numbers("--target-accuracy", accuracies),
-    )
-    if shares is None:
-        return found
-    if found is not None:
-        both = "--target-error, --target-accuracy"
-        raise InputError(
-            Problem(both, "both are given", remedy="give one; an error is 1 less the accuracy")
-        )
-    for share in shares:
+    shares = parse_numbers("--target-accuracy", accuracies)
+    for share in shares or ():
         if not 0 < share < 1:
             raise InputError(
                 Problem("--target-accuracy", f"it is {share:g}", "it is a share, above 0 and below 1",
                         "write 0.6 for 60%")
             )  # fmt: skip
-    return [1.0 - share for share in shares]
+    return parse_numbers("--target-error", errors) if shares is None else [1.0 - s for s in shares]

@@ -28,6 +28,7 @@ from bayescale.cli import (
     monitor,
     outliers,
     predict,
+    region,
     simulate,
     speedup,
     sweep,
@@ -46,8 +47,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, what_if, speedup, design, isoflop, monitor, identify, outliers,
-    backtest, compare, calibrate, sweep, bootstrap, influence, simulate, laws,
+    demo, describe, fit, predict, allocate, region, what_if, speedup, design, isoflop, monitor, identify,
+    outliers, backtest, compare, calibrate, sweep, bootstrap, influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(name=command.NAME, epilog=command.EXAMPLE)(command.run)

@@ -113,6 +113,9 @@ Tokens = Annotated[
 Flops = Annotated[
     list[str] | None, typer.Option(metavar="C,...", help="Budgets to split between N and D.")
 ]
+Tolerance = Annotated[
+    float, typer.Option(help="Loss above the best that still counts as among the best.")
+]
 At = Annotated[
     list[str] | None,
     typer.Option(metavar="ROLE=NUMBER,...", help="Other inputs of the law, such as experts=16."),

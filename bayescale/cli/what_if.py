@@ -6,6 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
+from bayescale.cli.budgets import (
+    Currency,
+    FlopsPerParameterToken,
+    InferenceTokens,
+    PeakFlops,
+    Price,
+    Shape,
+    Utilisation,
+    parse_architecture,
+    parse_cost,
+)
 from bayescale.cli.fits import open_fit
 from bayescale.cli.options import (
     AllowFailed,
@@ -17,6 +28,7 @@ from bayescale.cli.options import (
     Level,
     Quiet,
     TableOption,
+    Tolerance,
     by_symbol,
     parse_failed,
     parse_number,
@@ -24,7 +36,7 @@ from bayescale.cli.options import (
 )
 from bayescale.cli.output import emit_result, progress
 from bayescale.cli.warnings import report
-from bayescale.errors import InputError, Problem
+from bayescale.errors import InputError
 
 NAME = "what-if"
 EXAMPLE = "Example:  bayescale what-if fit.nc --params 70e9 --tokens 15e12 --inference-tokens 1e14"
@@ -32,23 +44,20 @@ EXAMPLE = "Example:  bayescale what-if fit.nc --params 70e9 --tokens 15e12 --inf
 
 def run(
     fit: FitOrPublished,
-    params: Annotated[str, typer.Option(metavar="N", help="Parameters of the plan.")],
     tokens: Annotated[str, typer.Option(metavar="D", help="Training tokens of the plan.")],
-    inference_tokens: Annotated[
+    params: Annotated[
         str | None,
-        typer.Option(metavar="T", help="Tokens that the model is run on; 2 N T of the budget."),
+        typer.Option(metavar="N", help="Parameters of the plan.  [default: the architecture's]"),
     ] = None,
+    architecture: Shape = None,
+    inference_tokens: InferenceTokens = None,
     at: At = None,
-    tolerance: Annotated[
-        float, typer.Option(help="Loss above the best that still counts as among the best.")
-    ] = 0.005,
-    peak_flops: Annotated[
-        str | None,
-        typer.Option(metavar="P", help="FLOPs of a device in a second: hours are shown."),
-    ] = None,
-    utilisation: Annotated[float, typer.Option(help="Share of them that training uses.")] = 0.4,
-    price: Annotated[float, typer.Option(help="Of a device for an hour: money is shown.")] = 0.0,
-    currency: Annotated[str, typer.Option(help="What the price is in.")] = "USD",
+    tolerance: Tolerance = 0.005,
+    flops_per_parameter_token: FlopsPerParameterToken = None,
+    peak_flops: PeakFlops = None,
+    utilisation: Utilisation = None,
+    price: Price = None,
+    currency: Currency = None,
     tokens_per_year: Annotated[
         str | None, typer.Option(metavar="D", help="Tokens that come in a year: years are shown.")
     ] = None,
@@ -61,26 +70,22 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Say what a plan would show, and what it loses against the best plan of the same budget."""
-    if price and peak_flops is None:
-        raise InputError(
-            Problem("--price", "it is given without --peak-flops", "hours follow from both",
-                    "write --peak-flops 989e12, say")
-        )  # fmt: skip
-    from bayescale.plans.costs import Cost
-
-    peak = parse_number("--peak-flops", peak_flops)
     options: dict[str, Any] = {
+        "architecture": parse_architecture(architecture),
         "inference_tokens": parse_number("--inference-tokens", inference_tokens) or 0.0,
         "at": by_symbol(parse_values("--at", at)),
         "tolerance": tolerance,
-        "cost": None if peak is None else Cost(peak, utilisation, price, currency),
+        "flops_per_parameter_token": parse_number(
+            "--flops-per-parameter-token", flops_per_parameter_token
+        ),
+        "cost": parse_cost(peak_flops, utilisation, price, currency),
         "tokens_per_year": parse_number("--tokens-per-year", tokens_per_year),
         "level": level,
         "allow_failed": parse_failed(allow),
     }
     N, D = parse_number("--params", params), parse_number("--tokens", tokens)
-    if N is None or D is None:
-        raise InputError("the plan needs both --params and --tokens")
+    if D is None or (N is None and architecture is None):
+        raise InputError("the plan needs --tokens, and --params or --architecture")
     with progress("weighing the plan", quiet or json):
         from bayescale.plans import what_if
 

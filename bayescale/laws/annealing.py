@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import jax.numpy as jnp
-
 from bayescale.laws import schedules
 from bayescale.laws.base import Inputs, Law, power
 from bayescale.parameters import Coordinate, Values, parameter
-from bayescale.priors import Beta, LogNormal, Reference
-
-LEAST = 0.05  # of the part that training removes: a loss is above 0, whatever the draw
+from bayescale.priors import LogNormal, Reference
 
 
 class Annealing(Law):
@@ -55,15 +51,7 @@ class Annealing(Law):
     memory: Values = parameter("h", "steps for which an annealing is remembered", "steps")
 
     coordinates: ClassVar = (
-        Coordinate(
-            "L_ref",
-            LogNormal(1.0, 0.2, relative_to="low_loss"),
-            r"L_*",
-            "loss at the centre of step and learning rate, without annealing",
-            "loss",
-        ),
-        Coordinate("share_E", Beta(4.0, 1.7), r"L_0/L_*", "share of that loss that is irreducible"),
-        Coordinate("alpha", LogNormal(0.5, 0.4, low=0.05, high=2.0), r"\alpha", "exponent of S1"),
+        *schedules.AT_CENTRE,
         Coordinate(
             "annealed",
             LogNormal(0.1, 0.9, low=1e-4, high=0.9),
@@ -84,29 +72,23 @@ class Annealing(Law):
         rows = schedules.rows_of(x)
         reducible = self.A * power(schedules.rate_sums(rows), -self.alpha)
         annealed = self.C * schedules.annealed(rows, self.memory)
-        return self.L0 + jnp.maximum(reducible - annealed, LEAST * reducible)
+        return self.L0 + schedules.less(reducible, annealed)
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
         """Return the law with this loss, exponent and annealing at the centre."""
-        c, size = coordinates, reference["step"] * reference["lr"]
-        reducible = c["L_ref"] * (1 - c["share_E"])
+        c, (curve, reducible) = coordinates, schedules.curve_from(coordinates, reference)
         return cls(
-            L0=c["L_ref"] * c["share_E"],
-            A=reducible * power(size, c["alpha"]),
-            alpha=c["alpha"],
+            **curve,
             C=c["annealed"] * reducible / (reference["lr"] * c["memory"]),
             memory=c["memory"],
         )
 
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return loss, share, exponent and annealing at the centre."""
-        reducible = self.A * power(reference["step"] * reference["lr"], -self.alpha)
-        loss = self.L0 + reducible
+        centre, reducible = schedules.at_centre(self, reference)
         return {
-            "L_ref": loss,
-            "share_E": self.L0 / loss,
-            "alpha": self.alpha,
+            **centre,
             "annealed": self.C * reference["lr"] * self.memory / reducible,
             "memory": self.memory,
         }

@@ -23,11 +23,30 @@ EXPONENTS = (
 )
 
 
-def _powers(law: Any, x: Inputs) -> Any:
-    return jnp.exp(law.a * jnp.log(x["N"]) + law.b * jnp.log(x["D"]))
+class LogLinear(Law):
+    """What both laws are: a scale and two powers; rows are of the best setting of a size."""
+
+    inputs: ClassVar = ("N", "D")
+    falls_in: ClassVar = ()
+    coordinates: ClassVar = (AT_CENTRE, *EXPONENTS)
+
+    def loss(self, x: Inputs) -> Values:
+        """Return the setting at ``x["N"]``, ``x["D"]``."""
+        k, a, b = (getattr(self, name) for name in "kab")
+        return k * jnp.exp(a * jnp.log(x["N"]) + b * jnp.log(x["D"]))
+
+    @classmethod
+    def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
+        """Return the law with this setting at the centre and exponents."""
+        exponents = {name: coordinates[name] for name in "ab"}
+        return cls(k=coordinates["y_ref"] / cls(k=1.0, **exponents).loss(reference), **exponents)
+
+    def to_coordinates(self, reference: Reference) -> dict[str, Any]:
+        """Return the setting at the centre and the exponents."""
+        return {"y_ref": self.loss(reference), **{name: getattr(self, name) for name in "ab"}}
 
 
-class LearningRate(Law):
+class LearningRate(LogLinear):
     r"""The log-linear law of the best learning rate.
 
     .. math:: \eta(N, D) = k\,N^a D^b
@@ -52,33 +71,14 @@ class LearningRate(Law):
     title: ClassVar = "log-linear law of the best learning rate"
     equation: ClassVar = r"\eta = k N^a D^b"
     source: ClassVar = "Li et al. 2025, arXiv:2503.04715"
-    inputs: ClassVar = ("N", "D")
-    falls_in: ClassVar = ()
     response: ClassVar = "learning_rate"
 
     k: Values = parameter("k", "scale")
     a: Values = parameter("a", "exponent of N")
     b: Values = parameter("b", "exponent of D")
 
-    coordinates: ClassVar = (AT_CENTRE, *EXPONENTS)
 
-    def loss(self, x: Inputs) -> Values:
-        """Return the learning rate at ``x["N"]``, ``x["D"]``."""
-        return self.k * _powers(self, x)
-
-    @classmethod
-    def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
-        """Return the law with this learning rate at the centre and exponents."""
-        c = coordinates
-        one = cls(k=1.0, a=c["a"], b=c["b"])
-        return cls(k=c["y_ref"] / one.loss(reference), a=c["a"], b=c["b"])
-
-    def to_coordinates(self, reference: Reference) -> dict[str, Any]:
-        """Return the learning rate at the centre and the exponents."""
-        return {"y_ref": self.loss(reference), "a": self.a, "b": self.b}
-
-
-class BatchSize(Law):
+class BatchSize(LogLinear):
     r"""The log-linear law of the best batch size.
 
     .. math:: B(N, D) = k\,N^a D^b
@@ -103,27 +103,8 @@ class BatchSize(Law):
     title: ClassVar = "log-linear law of the best batch size"
     equation: ClassVar = r"B = k N^a D^b"
     source: ClassVar = "Li et al. 2025, arXiv:2503.04715"
-    inputs: ClassVar = ("N", "D")
-    falls_in: ClassVar = ()
     response: ClassVar = "batch_size"
 
     k: Values = parameter("k", "scale", "tokens")
     a: Values = parameter("a", "exponent of N")
     b: Values = parameter("b", "exponent of D")
-
-    coordinates: ClassVar = (AT_CENTRE, *EXPONENTS)
-
-    def loss(self, x: Inputs) -> Values:
-        """Return the batch size at ``x["N"]``, ``x["D"]``."""
-        return self.k * _powers(self, x)
-
-    @classmethod
-    def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
-        """Return the law with this batch size at the centre and exponents."""
-        c = coordinates
-        one = cls(k=1.0, a=c["a"], b=c["b"])
-        return cls(k=c["y_ref"] / one.loss(reference), a=c["a"], b=c["b"])
-
-    def to_coordinates(self, reference: Reference) -> dict[str, Any]:
-        """Return the batch size at the centre and the exponents."""
-        return {"y_ref": self.loss(reference), "a": self.a, "b": self.b}

@@ -71,7 +71,21 @@ def _levels(law: Any, reference: Reference) -> dict[str, Any]:
     return {**dict(zip(LEVELS, found, strict=True)), "share_E": law.a / _least(found)}
 
 
-class Bnsl1(Law):
+class Broken(Law):
+    """What the laws with one break and with two have in common."""
+
+    inputs: ClassVar = ("x",)
+    falls_in: ClassVar = ()
+    extremes: ClassVar = ("x", "loss")
+    searches: ClassVar = SEARCHES
+
+    def loss(self, x: Inputs) -> Values:
+        """Return the loss at ``x["x"]``."""
+        a, b, c0, breaks = (getattr(self, name) for name in ("a", "b", "c0", "breaks"))
+        return a + jnp.exp(jnp.log(b) + log_shape(jnp.log(x["x"]), c0, breaks))
+
+
+class Bnsl1(Broken):
     r"""A broken neural scaling law with one break.
 
     .. math:: L(x) = a + b\,x^{-c_0} \left(1 + (x/d_1)^{1/f_1}\right)^{-c_1 f_1}
@@ -99,10 +113,6 @@ class Bnsl1(Law):
     title: ClassVar = "broken neural scaling law with one break"
     equation: ClassVar = r"L = a + b\,x^{-c_0} (1 + (x/d_1)^{1/f_1})^{-c_1 f_1}"
     source: ClassVar = "Caballero et al. 2022, arXiv:2210.14891, equation 1 with n = 1"
-    inputs: ClassVar = ("x",)
-    falls_in: ClassVar = ()
-    extremes: ClassVar = ("x", "loss")
-    searches: ClassVar = SEARCHES
 
     a: Values = parameter("a", "limit of the loss", "loss")
     b: Values = parameter("b", "scale", "loss")
@@ -119,10 +129,10 @@ class Bnsl1(Law):
         Coordinate("f1", WIDTH, "f_1", "width of the break, in ln x"),
     )
 
-    def loss(self, x: Inputs) -> Values:
-        """Return the loss at ``x["x"]``."""
-        breaks = [(self.c1, self.d1, self.f1)]
-        return self.a + jnp.exp(jnp.log(self.b) + log_shape(jnp.log(x["x"]), self.c0, breaks))
+    @property
+    def breaks(self) -> tuple[tuple[Any, Any, Any], ...]:
+        """Change of slope, place and width of each break."""
+        return ((self.c1, self.d1, self.f1),)
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
@@ -152,7 +162,7 @@ class Bnsl1(Law):
         }
 
 
-class Bnsl2(Law):
+class Bnsl2(Broken):
     r"""A broken neural scaling law with two breaks.
 
     .. math:: L(x) = a + b\,x^{-c_0} \prod_{i=1}^{2} \left(1 + (x/d_i)^{1/f_i}\right)^{-c_i f_i}
@@ -176,10 +186,6 @@ class Bnsl2(Law):
     title: ClassVar = "broken neural scaling law with two breaks"
     equation: ClassVar = r"L = a + b\,x^{-c_0} \prod_{i=1}^2 (1 + (x/d_i)^{1/f_i})^{-c_i f_i}"
     source: ClassVar = "Caballero et al. 2022, arXiv:2210.14891, equation 1 with n = 2"
-    inputs: ClassVar = ("x",)
-    falls_in: ClassVar = ()
-    extremes: ClassVar = ("x", "loss")
-    searches: ClassVar = SEARCHES
 
     a: Values = parameter("a", "limit of the loss", "loss")
     b: Values = parameter("b", "scale", "loss")
@@ -215,10 +221,10 @@ class Bnsl2(Law):
         Coordinate("f2", WIDTH, "f_2", "width of the second break, in ln x"),
     )
 
-    def loss(self, x: Inputs) -> Values:
-        """Return the loss at ``x["x"]``."""
-        breaks = [(self.c1, self.d1, self.f1), (self.c2, self.d2, self.f2)]
-        return self.a + jnp.exp(jnp.log(self.b) + log_shape(jnp.log(x["x"]), self.c0, breaks))
+    @property
+    def breaks(self) -> tuple[tuple[Any, Any, Any], ...]:
+        """Change of slope, place and width of each break."""
+        return ((self.c1, self.d1, self.f1), (self.c2, self.d2, self.f2))
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:

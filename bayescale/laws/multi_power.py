@@ -10,9 +10,8 @@ import jax.numpy as jnp
 from bayescale.laws import schedules
 from bayescale.laws.base import Inputs, Law, Published, power
 from bayescale.parameters import Coordinate, Values, parameter
-from bayescale.priors import Beta, LogNormal, Reference
+from bayescale.priors import LogNormal, Reference
 
-LEAST = 0.05  # of the part that training removes: a loss is above 0, whatever the draw
 NAMES = ("L0", "A", "alpha", "B", "C", "beta", "gamma")
 FITS = {  # size of the model to the values of the paper, in the order of NAMES
     "25m": (3.040, 0.525, 0.508, 363.8, 2.066, 0.583, 0.641),
@@ -67,15 +66,7 @@ class MultiPower(Law):
     gamma: Values = parameter(r"\gamma", "exponent of the learning rate that it has fallen to")
 
     coordinates: ClassVar = (
-        Coordinate(
-            "L_ref",
-            LogNormal(1.0, 0.2, relative_to="low_loss"),
-            r"L_*",
-            "loss at the centre of step and learning rate, without falls",
-            "loss",
-        ),
-        Coordinate("share_E", Beta(4.0, 1.7), r"L_0/L_*", "share of that loss that is irreducible"),
-        Coordinate("alpha", LogNormal(0.5, 0.4, low=0.05, high=2.0), r"\alpha", "exponent of S1"),
+        *schedules.AT_CENTRE,
         Coordinate(
             "annealed",
             LogNormal(0.2, 0.8, low=1e-3, high=0.9),
@@ -113,17 +104,15 @@ class MultiPower(Law):
         soon = 1 + self.C * power(rows.rate, -self.gamma) * since
         acted = (rows.before - rows.rate) * (1 - power(soon, -self.beta))
         fallen = self.B * jnp.sum(jnp.where(later, acted, 0.0), axis=1)
-        return self.L0 + jnp.maximum(reducible - fallen, LEAST * reducible)
+        return self.L0 + schedules.less(reducible, fallen)
 
     @classmethod
     def from_coordinates(cls, coordinates: Mapping[str, Any], reference: Reference) -> Law:
         """Return the law with this loss, exponents and annealing at the centre."""
-        c, size = coordinates, reference["step"] * reference["lr"]
-        reducible = c["L_ref"] * (1 - c["share_E"])
+        c, (curve, reducible) = coordinates, schedules.curve_from(coordinates, reference)
+        size = reference["step"] * reference["lr"]
         return cls(
-            L0=c["L_ref"] * c["share_E"],
-            A=reducible * power(size, c["alpha"]),
-            alpha=c["alpha"],
+            **curve,
             B=c["annealed"] * reducible / reference["lr"],
             C=c["speed"] * power(reference["lr"], c["gamma"]) / (0.1 * size),
             beta=c["beta"],
@@ -133,12 +122,9 @@ class MultiPower(Law):
     def to_coordinates(self, reference: Reference) -> dict[str, Any]:
         """Return loss, share, exponents and annealing at the centre."""
         size = reference["step"] * reference["lr"]
-        reducible = self.A * power(size, -self.alpha)
-        loss = self.L0 + reducible
+        centre, reducible = schedules.at_centre(self, reference)
         return {
-            "L_ref": loss,
-            "share_E": self.L0 / loss,
-            "alpha": self.alpha,
+            **centre,
             "annealed": self.B * reference["lr"] / reducible,
             "speed": 0.1 * size * self.C * power(reference["lr"], -self.gamma),
             "beta": self.beta,

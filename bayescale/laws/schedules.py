@@ -7,14 +7,29 @@ have been that row's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from bayescale.laws.base import Inputs
+from bayescale.laws.base import Inputs, power
+from bayescale.parameters import Coordinate
+from bayescale.priors import Beta, LogNormal, Reference
 
 INPUTS = ("step", "lr")
+LEAST = 0.05  # of the part that training removes: a loss is above 0, whatever the draw
+AT_CENTRE = (
+    Coordinate(
+        "L_ref",
+        LogNormal(1.0, 0.2, relative_to="low_loss"),
+        r"L_*",
+        "loss at the centre of step and learning rate, without annealing",
+        "loss",
+    ),
+    Coordinate("share_E", Beta(4.0, 1.7), r"L_0/L_*", "share of that loss that is irreducible"),
+    Coordinate("alpha", LogNormal(0.5, 0.4, low=0.05, high=2.0), r"\alpha", "exponent of S1"),
+)
 
 
 class Rows(NamedTuple):
@@ -88,3 +103,22 @@ def annealed(rows: Rows, memory: Any) -> Any:
     start = jnp.zeros((), rows.rate.dtype)
     _, added = jax.lax.scan(step, start, (rows.first, kept, fall, passed, rows.gap))
     return along_run(added, rows.first)
+
+
+def less(reducible: Any, annealed: Any) -> Any:
+    """Return what annealing leaves of the reducible loss, which is never all of it."""
+    return jnp.maximum(reducible - annealed, LEAST * reducible)
+
+
+def curve_from(c: Mapping[str, Any], reference: Reference) -> tuple[dict[str, Any], Any]:
+    """Return L0, A and alpha from the coordinates, and the reducible loss at the centre."""
+    reducible = c["L_ref"] * (1 - c["share_E"])
+    scale = reducible * power(reference["step"] * reference["lr"], c["alpha"])
+    return {"L0": c["L_ref"] * c["share_E"], "A": scale, "alpha": c["alpha"]}, reducible
+
+
+def at_centre(law: Any, reference: Reference) -> tuple[dict[str, Any], Any]:
+    """Return the coordinates of `AT_CENTRE`, and the reducible loss there."""
+    reducible = law.A * power(reference["step"] * reference["lr"], -law.alpha)
+    loss = law.L0 + reducible
+    return {"L_ref": loss, "share_E": law.L0 / loss, "alpha": law.alpha}, reducible

@@ -6,12 +6,11 @@ from typing import Any
 
 from bayescale.errors import InputError, Problem
 from bayescale.noise.base import Elliptical, Noise
-from bayescale.noise.counts import LEAST_WRONG, BetaBinomial
+from bayescale.noise.counts import BetaBinomial
 from bayescale.noise.one_sided import OneSided
 from bayescale.noise.symmetric import Gaussian, Laplace, StudentT, StudentTTrend, log_gamma_ratio
 
 __all__ = [
-    "LEAST_WRONG",
     "NOISES",
     "BetaBinomial",
     "Elliptical",

@@ -11,9 +11,9 @@ from bayescale.noise.base import Noise
 from bayescale.noise.symmetric import log_gamma
 from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import LogNormal
+from bayescale.units import LEAST_WRONG
 
 LEAST, MOST = 1e-9, 1 - 1e-9  # error rates that a law may have, as a probability
-LEAST_WRONG = 1e-12  # what stands for an error rate of 0, which has no logarithm
 
 
 class BetaBinomial(Noise):

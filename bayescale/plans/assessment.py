@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayescale.allocation.architecture import Architecture
+from bayescale.allocation.costs import Cost
 from bayescale.allocation.splitting import Terms, best_splits, reaching, size_symbol, total
 from bayescale.allocation.terms import check_paid, require_optimum, terms_of
 from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.laws import law_losses
 from bayescale.mixture import pooled
-from bayescale.plans.costs import Cost
 from bayescale.prediction import Prediction, positive, predict, shares_of
 from bayescale.publications import Fit
 from bayescale.tables import Column, Table, number
@@ -56,6 +57,8 @@ class Assessment:
         What was fitted in words; name of each law to its share of the draws.
     tokens_per_year
         Tokens that come in a year, if it was given: then D is so many years of data.
+    architecture
+        The model's shape, if it was given: then C counts its FLOPs.
     """
 
     N: float
@@ -75,6 +78,7 @@ class Assessment:
     basis: str
     laws: Mapping[str, float]
     tokens_per_year: float | None = None
+    architecture: Architecture | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The assessment as plain data."""
@@ -83,6 +87,7 @@ class Assessment:
             "N": self.N,
             "D": self.D,
             "C": self.C,
+            "flops_per_parameter_token": self.terms.flops_per_parameter_token,
             "tokens_per_parameter": self.D / self.N,
             "level": self.level,
             "loss": point,
@@ -98,6 +103,8 @@ class Assessment:
         }
         if self.tokens_per_year is not None:
             found["years_of_data"] = self.D / self.tokens_per_year
+        if self.architecture is not None:
+            found["architecture"] = self.architecture.to_json()
         return found | ({} if self.cost is None else {"cost": self.cost.to_json(self.C)})
 
     def to_frame(self) -> pandas.DataFrame:
@@ -108,7 +115,7 @@ class Assessment:
 
     def table(self) -> Table:
         """Return the assessment as a table, a line for each question."""
-        percent = [Interval(*(100 * v for v in _numbers(i))) for i in (self.excess, self.wasted)]
+        percent = [i.times(100.0) for i in (self.excess, self.wasted)]
         rows: list[Any] = [
             ("parameters N", self.N),
             ("training tokens D", self.D),
@@ -123,9 +130,9 @@ class Assessment:
             (f"probability within {self.tolerance:.1%} of the best", f"{self.probability:.2f}"),
         ]
         if self.cost is not None:
-            rows.append(("device hours", float(self.cost.hours(self.C))))
+            rows.append(("device-hours", float(self.cost.hours(self.C))))
             if self.cost.price:
-                rows.append((f"cost ({self.cost.currency})", float(self.cost.money(self.C))))
+                rows.append((f"money ({self.cost.currency})", float(self.cost.money(self.C))))
         if self.tokens_per_year is not None:
             rows.append(("years of data", f"{self.D / self.tokens_per_year:.3g}"))
         k = number(self.terms.flops_per_parameter_token)
@@ -140,15 +147,12 @@ class Assessment:
         return f"{self.table().caption}\n{self.table().text()}"
 
 
-def _numbers(interval: Interval) -> tuple[float, float, float, float, float]:
-    return interval.median, interval.lower, interval.upper, interval.mean, interval.sd
-
-
 def what_if(
     posterior: Fit,
-    N: float,
-    D: float,
+    N: float | None = None,
+    D: float | None = None,
     *,
+    architecture: Architecture | None = None,
     inference_tokens: float = 0.0,
     at: Mapping[str, float] | None = None,
     tolerance: float = TOLERANCE,
@@ -169,7 +173,10 @@ def what_if(
     posterior
         A fit, a mixture, or a `PublishedFit`.
     N, D
-        The plan: parameters and training tokens, above 0.
+        The plan: parameters and training tokens, above 0. N may be left to an architecture.
+    architecture
+        The shape of the model: then k is what its training FLOPs come to, attention and logits counted.
+        All its parameters are N; if the runs do not count embeddings, give N as they do.
     inference_tokens
         T, tokens that the model is to be run on.
     at
@@ -193,7 +200,7 @@ def what_if(
     Raises
     ------
     InputError
-        As for `bayescale.allocate`.
+        As for `bayescale.allocate`; or a plan without N or D, or with two numbers for k.
 
     Examples
     --------
@@ -206,6 +213,13 @@ def what_if(
     check_tolerance(tolerance)
     if tokens_per_year is not None:
         tokens_per_year = positive("tokens_per_year", tokens_per_year).item()
+    if architecture is not None:
+        N, flops_per_parameter_token = _of_shape(architecture, N, flops_per_parameter_token)
+    if N is None or D is None:
+        raise InputError(
+            Problem("N, D", f"{'N' if N is None else 'D'} is missing", "a plan is of both",
+                    "give parameters (or an architecture) and training tokens")
+        )  # fmt: skip
     size, tokens = positive("N", N).item(), positive("D", D).item()
     terms = terms_of(posterior, flops_per_parameter_token, inference_tokens=inference_tokens, at=at)
     require_optimum(posterior, terms, allow_failed)
@@ -250,7 +264,18 @@ def what_if(
         basis=posterior.basis,
         laws=shares_of(parts),
         tokens_per_year=tokens_per_year,
+        architecture=architecture,
     )
+
+
+def _of_shape(shape: Architecture, N: float | None, k: float | None) -> tuple[float, float]:
+    """Return N and k of a model's shape."""
+    if k is not None:
+        raise InputError(
+            Problem("flops_per_parameter_token, architecture", "both are given",
+                    "the one follows from the other", "give one of them")
+        )  # fmt: skip
+    return (shape.parameters if N is None else N), shape.flops_per_parameter_token(N)
 
 
 def check_tolerance(tolerance: float) -> None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayescale.allocation.costs import Cost
 from bayescale.allocation.splitting import Terms, best_splits, size_symbol
 from bayescale.allocation.terms import check_paid, require_optimum, terms_of
+from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.laws import law_losses
 from bayescale.mixture import pooled
 from bayescale.plans.assessment import HIGH, TOLERANCE, check_tolerance
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     import pandas
 
 Floats = NDArray[np.float64]
-SPAN, POINTS = 2.0, 161  # decades to each side of the best size, and sizes that are tried
+SPAN, POINTS = 2.0, 321  # decades to each side of the best size, and sizes that are tried
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,11 @@ class Region:
         That each is among the best: within `tolerance` of the lowest loss.
     expected, high
         Mean and 90th percentile of the relative loss above the best.
-    tolerance
-        What counts as among the best.
-    terms, basis, laws
+    best
+        ``"N"``, ``"D"`` and ``"tokens_per_parameter"`` at the optimum.
+    tolerance, level
+        What counts as among the best; mass of the intervals.
+    terms, cost, basis, laws
         As of an `Assessment`.
     """
 
@@ -51,8 +55,11 @@ class Region:
     probability: Floats
     expected: Floats
     high: Floats
+    best: Mapping[str, Interval]
     tolerance: float
+    level: float
     terms: Terms
+    cost: Cost | None
     basis: str
     laws: Mapping[str, float]
 
@@ -60,6 +67,13 @@ class Region:
     def least(self) -> int:
         """Index of the split of least expected regret."""
         return int(np.argmin(self.expected))
+
+    @property
+    def budget(self) -> str:
+        """The budget in words: what it is, what it pays for, and what it costs."""
+        k = number(self.terms.flops_per_parameter_token)
+        spent = "" if self.cost is None else f", {self.cost.words(self.C)}"
+        return f"C = {number(self.C)} = {self.terms.cost(k)}{self.terms.words()}{spent}"
 
     def likely(self, probability: float = 0.5) -> tuple[float, float] | None:
         """Return the smallest and the largest size that are among the best with this probability."""
@@ -69,22 +83,22 @@ class Region:
     def to_json(self) -> dict[str, Any]:
         """The region as plain data, a row for each split."""
         names = ("N", "D", "probability", "expected", "high")
+        splits = [
+            dict(zip(names, map(float, row), strict=True))
+            for row in zip(*(getattr(self, name) for name in names), strict=True)
+        ]
         return {
             "C": self.C,
+            "flops_per_parameter_token": self.terms.flops_per_parameter_token,
             "tolerance": self.tolerance,
-            "least_expected_regret": {
-                "N": float(self.N[self.least]),
-                "D": float(self.D[self.least]),
-                "expected": float(self.expected[self.least]),
-                "high": float(self.high[self.least]),
-            },
+            "level": self.level,
+            "least": splits[self.least],
             "likely": self.likely(),
+            "best": {name: interval.to_json() for name, interval in self.best.items()},
             "laws": dict(self.laws),
             **self.terms.to_json(),
-            "splits": [
-                dict(zip(names, map(float, row), strict=True))
-                for row in zip(*(getattr(self, name) for name in names), strict=True)
-            ],
+            **({} if self.cost is None else {"cost": self.cost.to_json(self.C)}),
+            "splits": splits,
         }
 
     def to_frame(self) -> pandas.DataFrame:
@@ -95,9 +109,11 @@ class Region:
 
     def table(self, rows: int = 9) -> Table:
         """Return a table of splits about the one of least expected regret."""
-        half = rows // 2
         step = max(1, int(np.count_nonzero(self.probability > 0.05)) // rows)
-        chosen = [self.least + step * i for i in range(-half, half + 1)]
+        room = (len(self.N) - 1 - self.least) // step
+        above = min(max(rows // 2, rows - 1 - self.least // step), room)
+        below = min(rows - 1 - above, self.least // step)
+        chosen = [self.least + step * i for i in range(-below, above + 1)]
         lines: tuple[Any, ...] = tuple(
             (
                 float(f"{self.N[i]:.3g}"),
@@ -109,15 +125,12 @@ class Region:
                 "least" if i == self.least else "",
             )
             for i in chosen
-            if 0 <= i < len(self.N)
         )
         heads = ("N", "D", "D/N", f"P(within {self.tolerance:.1%})", "mean excess loss",
                  f"{HIGH:.0%} at most", "expected regret")  # fmt: skip
-        k = number(self.terms.flops_per_parameter_token)
         caption = (
-            f"Splits of C = {number(self.C)} = {self.terms.cost(k)}{self.terms.words()}, "
-            f"{' and '.join(self.laws)} {self.basis}: the probability that each is within "
-            f"{self.tolerance:.1%} of the lowest loss, and its loss above that."
+            f"Splits of {self.budget}, {' and '.join(self.laws)} {self.basis}: the probability that each "
+            f"is within {self.tolerance:.1%} of the lowest loss, and its loss above that."
         )
         return Table(caption, tuple(map(Column, heads)), lines)
 
@@ -135,6 +148,8 @@ def region(
     max_tokens: float | None = None,
     sizes: Sequence[float] = (),
     at: Mapping[str, float] | None = None,
+    cost: Cost | None = None,
+    level: float = DEFAULT_LEVEL,
     flops_per_parameter_token: float | None = None,
     allow_failed: bool = False,
 ) -> Region:
@@ -148,7 +163,7 @@ def region(
         The budget in FLOPs, above 0.
     tolerance
         Relative loss above the best that still counts as among the best, above 0.
-    inference_tokens, max_params, max_tokens, sizes, at, flops_per_parameter_token, allow_failed
+    inference_tokens, max_params, max_tokens, sizes, at, cost, level, flops_per_parameter_token, allow_failed
         As for `bayescale.allocate`.
 
     Returns
@@ -168,6 +183,7 @@ def region(
     >>> bool(found.expected[found.least] <= found.expected.min())
     True
     """
+    check_level(level)
     check_tolerance(tolerance)
     budget = positive("C", C).item()
     terms = terms_of(
@@ -179,11 +195,12 @@ def region(
     laws, shares = [part.flat_law() for part, _ in parts], [share for _, share in parts]
     best = [best_splits(law, [budget], terms) for law in laws]
     check_paid(np.array([budget]), best[0].N, terms)
+    best_n, best_d = (pooled([getattr(found, s) for found in best], shares) for s in "ND")
     n = terms.numbers
     if len(n.sizes):
         N = np.asarray(n.sizes)
     else:
-        middle = float(np.median(np.concatenate([found.N[:, 0] for found in best])))
+        middle = float(np.median(best_n))
         most = min(float(n.most_N), budget / (n.k + 2 * n.T))
         N = np.geomspace(middle / 10**SPAN, min(middle * 10**SPAN, most), POINTS)
     D = np.minimum((budget / N - 2 * n.T) / n.k, n.most_D)
@@ -201,8 +218,15 @@ def region(
         probability=np.mean(excess <= tolerance, axis=0),
         expected=excess.mean(axis=0),
         high=np.quantile(excess, HIGH, axis=0),
+        best={
+            "N": Interval.of(best_n, level),
+            "D": Interval.of(best_d, level),
+            "tokens_per_parameter": Interval.of(best_d / best_n, level),
+        },
         tolerance=tolerance,
+        level=level,
         terms=terms,
+        cost=cost,
         basis=posterior.basis,
         laws=shares_of(parts),
     )

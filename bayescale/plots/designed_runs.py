@@ -58,20 +58,18 @@ def _plane(result: Design, ax: Axes) -> None:
         )
     N, D = result.points["N"], result.points["D"]
     ax.scatter(N, D, s=95, color=ORANGE, zorder=3, lw=0.6, edgecolor="white", label="to run")
-    for i, place in enumerate(zip(N, D, strict=True)):
-        ax.annotate(
-            str(i + 1),
-            place,
-            ha="center",
-            va="center_baseline",
-            fontsize=7,
-            color="white",
-            zorder=4,
-        )
+    _numbered(ax, N, D)
     ax.set(xscale="log", yscale="log", xlabel="parameters N", ylabel="training tokens D")
     _ratio_lines(ax)
     ax.set_title(f"runs for {result.target}", loc="left")
     ax.legend(loc="upper left", handletextpad=0.2, borderaxespad=0.1)
+
+
+def _numbered(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    """Write the number of each run on its mark."""
+    style: dict[str, Any] = {"ha": "center", "va": "center_baseline", "fontsize": 7, "zorder": 4}
+    for i, place in enumerate(zip(x, y, strict=True)):
+        ax.annotate(str(i + 1), place, color="white", **style)
 
 
 def _ratio_lines(ax: Axes) -> None:
@@ -95,8 +93,7 @@ def _line(result: Design, ax: Axes) -> None:
     ax.plot(result.candidate_C, left, "o", ms=3, color=BLUE, label="allowed")
     chosen = np.searchsorted(result.candidate_C, result.C)
     ax.plot(result.C, left[chosen], "o", ms=9, color=ORANGE, label="to run")
-    for i, place in enumerate(zip(result.C, left[chosen], strict=True)):
-        ax.annotate(str(i + 1), place, ha="center", va="center_baseline", fontsize=7, color="white")
+    _numbered(ax, result.C, left[chosen])
     ax.set(xscale="log", xlabel="training FLOPs C", ylabel="sd left by one run alone (% of now)")
     ax.set_title(f"runs for {result.target}", loc="left")
     ax.legend()
@@ -106,16 +103,7 @@ def _spent(result: Design, ax: Axes) -> None:
     spent, left = np.cumsum(result.C), 100 * result.sd_after / result.sd_before
     ax.plot(spent, left, "-", color=BLUE, lw=1.0)
     ax.scatter(spent, left, s=95, color=ORANGE, zorder=3, lw=0.6, edgecolor="white")
-    for i, place in enumerate(zip(spent, left, strict=True)):
-        ax.annotate(
-            str(i + 1),
-            place,
-            ha="center",
-            va="center_baseline",
-            fontsize=7,
-            color="white",
-            zorder=4,
-        )
+    _numbered(ax, spent, left)
     for check, marker, label in (
         (result.reweighted, "_", "by reweighting"),
         (result.refitted, "x", "by refits"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bayescale.allocation import Allocation
 from bayescale.backtesting import Backtest
 from bayescale.cache import write_atomically
 from bayescale.calibration import Calibration
@@ -20,7 +21,9 @@ from bayescale.intervals import DEFAULT_LEVEL
 from bayescale.isoflops import IsoFlop
 from bayescale.monitoring.under_way import Monitoring
 from bayescale.outlying import Outliers
+from bayescale.plans import Region
 from bayescale.plots.backtest_outcomes import plot_backtest
+from bayescale.plots.budget_curves import plot_budgets
 from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.compared_laws import plot_comparison
 from bayescale.plots.compute_gain import plot_speedup
@@ -28,6 +31,7 @@ from bayescale.plots.designed_runs import plot_design
 from bayescale.plots.groups_and_population import plot_groups
 from bayescale.plots.isoflop_parabolas import plot_isoflop
 from bayescale.plots.loss_and_compute import plot_loss
+from bayescale.plots.near_best_splits import plot_region
 from bayescale.plots.optimal_allocation import plot_allocation
 from bayescale.plots.outlying_runs import plot_outliers
 from bayescale.plots.prior_and_posterior import plot_prior_posterior
@@ -83,6 +87,7 @@ def save_plots(
 
 
 FIGURES: dict[type, tuple[str, Callable[..., Any]]] = {
+    Allocation: ("allocation", plot_budgets),
     Backtest: ("backtest", plot_backtest),
     Calibration: ("calibration", plot_calibration),
     Comparison: ("comparison", plot_comparison),
@@ -92,6 +97,7 @@ FIGURES: dict[type, tuple[str, Callable[..., Any]]] = {
     Monitoring: ("monitoring", plot_monitoring),
     Outliers: ("outliers", plot_outliers),
     PooledFit: ("groups", plot_groups),
+    Region: ("region", plot_region),
     Speedup: ("speedup", plot_speedup),
 }  # of results with one figure: name of the file, and what draws it
 
@@ -102,8 +108,8 @@ def save_plot(result: Any, folder: str | Path, **options: Any) -> list[Path]:
     Parameters
     ----------
     result
-        A `Backtest`, `Calibration`, `Comparison`, `Design`, `Identifiability`, `IsoFlop`,
-        `Monitoring`, `Outliers`, `PooledFit` or `Speedup`.
+        An `Allocation` of several budgets, `Backtest`, `Calibration`, `Comparison`, `Design`,
+        `Identifiability`, `IsoFlop`, `Monitoring`, `Outliers`, `PooledFit`, `Region` or `Speedup`.
     folder
         Where to; made if it is not there.
     **options

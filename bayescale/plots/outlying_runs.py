@@ -45,7 +45,7 @@ def plot_outliers(result: Outliers, ax: Any = None) -> Axes:
         two = {"N", "D"} <= set(result.runs.inputs)
         label = "training FLOPs C" if two else " × ".join(result.runs.inputs)
         ax.set(
-            xscale="log", xlabel=label, ylabel="residual of log loss (sd of the core)",
+            xscale="log", xlabel=label, ylabel=f"residual of log {result.runs.outcome} (sd of the core)",
             title=f"{len(result)} likely outlier{'s' * (len(result) != 1)} among {len(result.runs)} runs",
         )  # fmt: skip
         ax.margins(x=0.12)

@@ -134,7 +134,7 @@ def _observed(posterior: Posterior, ax: Axes, level: float) -> None:
     ax.set(xscale="log", yscale="log", xlabel=f"fitted {runs.what}",
            ylabel=f"observed {runs.what}",
            title=f"Runs and {posterior.spec.law.title}")  # fmt: skip
-    plain_loss_ticks(ax)
+    plain_loss_ticks(ax, both=True)
     ax.legend(loc="upper left")
 
 
@@ -173,7 +173,7 @@ def _residuals(posterior: Posterior, ax: Axes, level: float) -> None:
     ax.set(
         xscale="log" if logarithmic else "linear",
         xlabel=label,
-        ylabel="residual of log loss (%)",
+        ylabel=f"residual of log {runs.outcome} (%)",
         title="Residuals",
     )
     bottom, top = min(residuals.min(), low), max(residuals.max(), high)

@@ -12,12 +12,15 @@ from bayescale.drift import log_compute
 from bayescale.posterior import Posterior
 from bayescale.runs import ROLES, Runs
 from bayescale.runs.catalogue import SYMBOL_TO_ROLE, scales
+from bayescale.tables import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 BLUE, ORANGE, GREEN, RED, GREY = "#2a6f97", "#d1731f", "#4f8f4a", "#a83246", "#6b7280"
 REFERENCE_LINES = ((0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
+FEW_DECADES, NARROW = 2.2, 0.7  # of a logarithmic axis
 WIDTH = 6.8  # inches, the text width of most papers
 
 STYLE: Any = {
@@ -73,13 +76,28 @@ def beyond_region(ax: Axes, edge: float, label: str = "beyond the runs") -> None
     ax.set_xlim(right=high)
 
 
-def plain_loss_ticks(ax: Axes) -> None:
-    """Losses as plain numbers on a logarithmic axis."""
+def plain_loss_ticks(ax: Axes, both: bool = False) -> None:
+    """Losses as plain numbers on a logarithmic axis, the vertical one or both."""
     from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-    ax.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)))
-    ax.yaxis.set_major_formatter(ScalarFormatter())
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    for axis in (ax.yaxis, ax.xaxis)[: 1 + both]:
+        axis.set_major_locator(LogLocator(base=10, subs=(1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)))
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_formatter(NullFormatter())
+
+
+def short_log_ticks(axis: Axis) -> None:
+    """Few and short numbers on a logarithmic axis of few decades: 1, 2 and 5, or more of them."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    low, high = axis.get_view_interval()
+    decades = np.log10(high / low)
+    if decades > FEW_DECADES:
+        return
+    subs = (1, 2, 5) if decades > NARROW else (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
+    axis.set_major_locator(LogLocator(base=10, subs=subs))
+    axis.set_major_formatter(lambda value, _: number(value) if value > 9999 else f"{value:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def x_label(runs: Runs, symbol: str = "x") -> str:

@@ -79,11 +79,17 @@ def read_response(table: Table, resolved: Mapping[str, str], wanted: str | None)
     if not column[role]:
         missing = "error" if wanted == ERROR else wanted
         taken = resolved.values()
-        problems = [missing_role(missing, names, table.source, taken)]
+        absent = [missing_role(missing, names, table.source, taken)]
         if not set(INPUT_ROLES) & set(resolved):
-            problems.append(missing_role("params", names, table.source, taken))
-        raise InputError(problems)
-    read = _Reader(table, {})
+            absent.append(missing_role("params", names, table.source, taken))
+        raise InputError(absent)
+    problems: list[tuple[int, Problem]] = []
+
+    def read(role: str, column: str) -> Floats:
+        values, found = numbers(table, column, role)
+        problems.extend(found)
+        return values
+
     values = read(role, column[role])
     if role == "accuracy":
         values = 1 - values
@@ -93,18 +99,7 @@ def read_response(table: Table, resolved: Mapping[str, str], wanted: str | None)
         share = np.clip(values, 0, 1)
         se = np.sqrt(share * (1 - share) / np.maximum(items, 1))
     columns = {role: column[role]} | ({"items": column["items"]} if items is not None else {})
-    found = [pair for pairs in read.problems.values() for pair in pairs]
-    return Response(wanted, values, se, items, columns, found)
-
-
-@dataclass
-class _Reader:
-    table: Table
-    problems: dict[str, list[tuple[int, Problem]]]
-
-    def __call__(self, role: str, column: str) -> Floats:
-        values, self.problems[role] = numbers(self.table, column, role)
-        return values
+    return Response(wanted, values, se, items, columns, problems)
 
 
 def numbers(table: Table, column: str, name: str) -> tuple[Floats, list[tuple[int, Problem]]]:

@@ -23,7 +23,7 @@ from bayescale.runs.cells import to_text
 from bayescale.runs.responses import LOSS, numbers, read_response
 from bayescale.runs.roles import missing_column, missing_role, resolve, resolve_late
 from bayescale.runs.where import select
-from bayescale.units import FLOPS_PER_PARAMETER_TOKEN, convert_loss
+from bayescale.units import FLOPS_PER_PARAMETER_TOKEN, LEAST_WRONG, convert_loss
 
 if TYPE_CHECKING:
     from bayescale.runs.describe import Description
@@ -208,6 +208,11 @@ class Runs:
         return FLOPS_PER_PARAMETER_TOKEN
 
     @property
+    def outcome(self) -> str:
+        """What the response is, in words: loss, error rate, learning rate."""
+        return LOSS if self.response == LOSS else self.loss_unit
+
+    @property
     def what(self) -> str:
         """What the response is, with its unit, for the axis of a figure."""
         return f"loss ({self.loss_unit})" if self.response == LOSS else self.loss_unit
@@ -215,7 +220,7 @@ class Runs:
     @property
     def log_loss(self) -> Floats:
         """Log losses; of an error rate of 0, that of a trillionth."""
-        return np.log(np.maximum(self.loss, 1e-12) if self.items is not None else self.loss)
+        return np.log(np.maximum(self.loss, LEAST_WRONG) if self.items is not None else self.loss)
 
     @property
     def relative_se(self) -> Floats:

@@ -9,7 +9,7 @@ what it gives with ``drift="none"``, without the scatter of a new run.
 from __future__ import annotations
 
 import argparse
-import re
+import sys
 import time
 from pathlib import Path
 
@@ -24,6 +24,9 @@ from bayescale.laws import get_law
 from bayescale.model import ModelSpec, data_of, model_spec
 from bayescale.noise import get_noise
 from bayescale.sweep.work import judge
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from pages import renew, renew_rows
 
 README = Path(__file__).with_name("README.md")
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -158,41 +161,14 @@ def main() -> None:
     ]
     print("\n".join(block))
     if options.write:
-        page = README.read_text()
         if options.truths:
-            README.write_text(with_rows(page, [short[2:], long[2:]]))
+            renew_rows(README, [short[2:], long[2:]], TRUTHS)
         else:
-            README.write_text(renewed(page, "\n".join(block)))
+            renew(README, "\n".join(block))
 
 
 def every_level(ranks: np.ndarray) -> str:
     return " / ".join(f"{100 * share:.0f}" for share in coverage(ranks).values())
-
-
-def with_rows(page: str, tables: list[list[str]]) -> str:
-    """The page with some rows of its tables made anew, in the order of TRUTHS."""
-    before, block = page.split("<!-- begin: run -->")
-    order = list(TRUTHS)
-    lines, seen, rows = [], -1, {}
-    for line in [*block.splitlines(), ""]:
-        name = line.split("|")[1].strip() if line.startswith("| ") else ""
-        if name == "truth":
-            seen += 1
-            rows = {row.split("|")[1].strip(): row for row in tables[seen]}
-        if name in order:
-            rows.setdefault(name, line)
-            continue
-        if not name and rows and not line.startswith("|-"):
-            lines += sorted(rows.values(), key=lambda row: order.index(row.split("|")[1].strip()))
-            rows = {}
-        lines.append(line)
-    return before + "<!-- begin: run -->" + "\n".join(lines[:-1]) + "\n"
-
-
-def renewed(page: str, block: str) -> str:
-    """The page with the block between its markers made anew."""
-    pattern = r"(<!-- begin: run -->\n).*?(<!-- end: run -->)"
-    return re.sub(pattern, lambda m: f"{m[1]}\n{block}\n\n{m[2]}", page, flags=re.DOTALL)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ the rest, which has larger x.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 import warnings
 from collections.abc import Iterable
@@ -21,6 +22,9 @@ import bayescale
 from bayescale import Runs
 from bayescale.laws import get_law, law_losses
 from bayescale.noise import get_noise
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from pages import renew_rows
 
 README = Path(__file__).with_name("README.md")
 LAWS = ("m1", "power", "m3", "m4", "double-saturation", "bnsl-1")
@@ -146,24 +150,12 @@ def main() -> None:
             scores, failed = WAYS[way](chosen, law)
             figures = summary(scores.values())
             figures |= {"fits that failed": failed, "seconds": time.perf_counter() - started}
-            head = (
-                f"| law | forecast | {' | '.join(figures)} |\n" + "|---" * (len(figures) + 2) + "|"
-            )
             cells = [f"{value:.{DIGITS.get(key, 4)}f}" for key, value in figures.items()]
             row = f"| {law} | {way} | " + " | ".join(cells) + " |"
             print(row, flush=True)
             if options.write:
-                README.write_text(renewed(README.read_text(), head, row))
-
-
-def renewed(page: str, head: str, row: str) -> str:
-    """The page with one row of the table between its markers made anew, rows in the order of laws."""
-    before, start, after = page.partition("<!-- begin: run -->")
-    inside, end, after = after.partition("<!-- end: run -->")
-    rows = [line for line in inside.splitlines() if line.startswith("| ")][1:]
-    named = {tuple(cell.strip() for cell in line.split("|")[1:3]): line for line in [*rows, row]}
-    order = [named[law, way] for way in WAYS for law in LAWS if (law, way) in named]
-    return before + start + "\n\n" + "\n".join([head, *order]) + "\n\n" + end + after
+                order = [f"{law} | {way}" for way in WAYS for law in LAWS]
+                renew_rows(README, [[row]], order, cells=2)
 
 
 if __name__ == "__main__":

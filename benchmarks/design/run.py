@@ -7,7 +7,7 @@ on a ladder of optimal runs; all fitted again, and the answers' sds and interval
 from __future__ import annotations
 
 import argparse
-import re
+import sys
 import time
 import warnings
 from collections.abc import Mapping
@@ -21,6 +21,9 @@ import bayescale
 from bayescale import Runs
 from bayescale.contraction import NORMAL_WIDTH
 from bayescale.laws import Chinchilla, Law, law_losses
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from pages import renew, table
 
 README = Path(__file__).parent / "README.md"
 SIGMA, NU = 0.005, 8.0  # of the scatter of log loss
@@ -85,7 +88,7 @@ def ladder(budget: float, runs: int) -> dict[str, np.ndarray]:
     return {"N": np.sqrt(each / 6 / 20), "D": np.sqrt(each / 6 * 20)}
 
 
-def table(law: Law, pieces: list[tuple[dict[str, np.ndarray], list[int]]]) -> Runs:
+def simulated(law: Law, pieces: list[tuple[dict[str, np.ndarray], list[int]]]) -> Runs:
     loss = np.concatenate([losses(law, points, stream) for points, stream in pieces])
     inputs = {s: np.concatenate([points[s] for points, _ in pieces]) for s in ("N", "D")}
     return Runs(loss=loss, inputs=inputs)
@@ -120,7 +123,7 @@ def study(name: str, truths: list[Law]) -> list[list[str]]:
     )
     for seed, law in enumerate(truths):
         own = [] if first else [(pilot(seed), [seed, 2])]
-        fit = None if first else bayescale.fit(table(law, own), drift="none", seed=seed)
+        fit = None if first else bayescale.fit(simulated(law, own), drift="none", seed=seed)
         for i, target in enumerate(TARGETS):
             if fit is None:
                 found = early[target]
@@ -131,9 +134,9 @@ def study(name: str, truths: list[Law]) -> list[list[str]]:
             of_log = 1.0 if found.scale == "log" else found.before.median
             expected[target].append(float(found.sd_after[-1]) / of_log)
             spent.append(found.C.sum() / budget)
-            sets[f"design {i}", seed] = table(law, [*own, (found.points, [seed, 3, i])])
+            sets[f"design {i}", seed] = simulated(law, [*own, (found.points, [seed, 3, i])])
         for i, (way, points) in enumerate(usual.items()):
-            sets[way, seed] = table(law, [*own, (points, [seed, 4, i])])
+            sets[way, seed] = simulated(law, [*own, (points, [seed, 4, i])])
     point = {"N": [SIZE], "D": [20 * SIZE]}
     named = {f"{way}/{seed}": runs for (way, seed), runs in sets.items()}
     many = bayescale.fit_many(
@@ -193,18 +196,12 @@ def main() -> None:
     started = time.process_time()
     truths = [truth(seed) for seed in range(options.truths)]
     rows = [row for name in STUDIES for row in study(name, truths)]
-    lines = ["| " + " | ".join(HEADS) + " |", "|---" * len(HEADS) + "|"]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    lines = table(HEADS, rows)
     print("\n".join(lines))
     print(f"{time.process_time() - started:.0f} seconds of processor time")
     if options.write:
         words = f"{options.truths} simulated studies, {datetime.now(UTC):%Y-%m-%d}"
-        block = "\n".join(["", words, "", *lines, ""])
-        pattern = r"(<!-- begin: run -->\n).*?(<!-- end: run -->)"
-        page = README.read_text()
-        README.write_text(
-            re.sub(pattern, lambda m: f"{m[1]}{block}\n{m[2]}", page, flags=re.DOTALL)
-        )
+        renew(README, "\n".join([words, "", *lines]))
 
 
 if __name__ == "__main__":

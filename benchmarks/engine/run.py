@@ -10,7 +10,6 @@ come from one run on one machine.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,6 +22,9 @@ import points
 import scaling
 import single
 from report import Context, machine
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from pages import renew
 
 README = Path(__file__).with_name("README.md")
 
@@ -42,12 +44,6 @@ def lines(context: Context, chosen: list[str]) -> Iterator[str]:
         for section in SECTIONS[name]:
             yield ""
             yield from section(context)
-
-
-def renewed(page: str, block: str) -> str:
-    """The page with the block between its markers made anew."""
-    pattern = r"(<!-- begin: run -->\n).*?(<!-- end: run -->)"
-    return re.sub(pattern, lambda m: f"{m[1]}\n{block}\n\n{m[2]}", page, flags=re.DOTALL)
 
 
 def main() -> None:
@@ -76,7 +72,7 @@ def main() -> None:
         print(line, flush=True)
         kept.append(line)
     if options.write:
-        README.write_text(renewed(README.read_text(), "\n".join(kept)))
+        renew(README, "\n".join(kept))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -20,6 +20,9 @@ import numpy as np
 from methods import methods
 from scores import Score, score, summary
 from sets import FRACTIONS, read, splits
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from pages import renew, renew_rows
 
 README = Path(__file__).with_name("README.md")
 
@@ -59,12 +62,12 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(by_split(found), indent=1))
     if options.write and options.methods:
-        README.write_text(with_rows(README.read_text(), [lines[2:], per_set[2:]]))
+        renew_rows(README, [lines[2:], per_set[2:]], methods())
     elif options.write:
         block = "\n".join(
             [f"{len(every)} splits, {time.strftime('%Y-%m-%d')}", "", *lines, "", *per_set]
         )
-        README.write_text(renewed(README.read_text(), block))
+        renew(README, block)
 
 
 def coverage_by_set(found: dict[str, list[Score]]):
@@ -90,25 +93,6 @@ def by_split(found: dict[str, list[Score]]) -> dict[str, dict[str, list[float]]]
         }
         for method, scores in found.items()
     }
-
-
-def with_rows(page: str, tables: list[list[str]]) -> str:
-    """The page with the rows of some methods made anew, those of both tables in the order of methods."""
-    before, start, after = page.partition("<!-- begin: run -->")
-    inside, end, after = after.partition("<!-- end: run -->")
-    blocks, order = inside.split("\n\n"), list(methods())
-    places = [i for i, block in enumerate(blocks) if block.lstrip().startswith("| ")]
-    for i, renewed_rows in zip(places, tables, strict=True):
-        head, line, *rows = blocks[i].strip().splitlines()
-        named = {row.split("|")[1].strip(): row for row in [*rows, *renewed_rows]}
-        blocks[i] = "\n".join([head, line, *(named[name] for name in order if name in named)])
-    return before + start + "\n\n".join(blocks) + end + after
-
-
-def renewed(page: str, block: str) -> str:
-    """The page with the block between its markers made anew."""
-    pattern = r"(<!-- begin: run -->\n).*?(<!-- end: run -->)"
-    return re.sub(pattern, lambda m: f"{m[1]}\n{block}\n\n{m[2]}", page, flags=re.DOTALL)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import re
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -28,6 +28,9 @@ from bayescale.backtesting import rolling_origins
 from bayescale.comparison.stacking import forecast_weights, stacking_weights
 from bayescale.mixture import law_points, pooled
 from bayescale.prediction import log_predictive_density
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from pages import renew
 
 README = Path(__file__).with_name("README.md")
 LAWS = {
@@ -156,11 +159,7 @@ def main() -> None:
     print("\n".join(lines))
     if options.write:
         block = "\n".join([f"{len(found)} splits, {time.strftime('%Y-%m-%d')}", "", *lines])
-        pattern = r"(<!-- begin: weights -->\n).*?(<!-- end: weights -->)"
-        page = README.read_text()
-        README.write_text(
-            re.sub(pattern, lambda m: f"{m[1]}\n{block}\n\n{m[2]}", page, flags=re.DOTALL)
-        )
+        renew(README, block, "weights")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -23,11 +22,12 @@ from bayescale.laws import LAWS, Law, law_losses
 from bayescale.model import ModelSpec, data_of, prior_draws
 from bayescale.noise import Gaussian, StudentT
 
-ROOT = Path(__file__).parents[2]
-README = Path(__file__).parent / "README.md"
-sys.path.insert(0, str(ROOT / "tests"))
-from law_designs import reference, runs, scattered  # noqa: E402  the points of the laws' tests
+BENCHMARKS = Path(__file__).parents[1]
+sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS.parent / "tests")]
+from law_designs import reference, runs, scattered  # the points of the laws' tests
+from pages import renew, table
 
+README = Path(__file__).parent / "README.md"
 RUNS, SIGMA, REPEATS = 100, 0.003, 3
 HEADS = (
     "law", "parameters", "compile x chinchilla", "fit, seconds", "divergences", "least ESS", "attempts",
@@ -87,20 +87,14 @@ def main() -> None:
     options = parser.parse_args()
     base = simulated(LAWS["chinchilla"])
     compile_seconds(LAWS["chinchilla"], base)
-    lines = ["| " + " | ".join(HEADS) + " |", "|---" * len(HEADS) + "|"]
-    print("\n".join(lines))
+    rows = []
     for name in options.laws.split(","):
-        lines.append("| " + " | ".join(row(LAWS[name], base)) + " |")
-        print(lines[-1], flush=True)
+        rows.append(row(LAWS[name], base))
+        print(*rows[-1], sep="  ", flush=True)
         jax.clear_caches()
     if options.write:
         words = f"{RUNS} simulated runs, {datetime.now(UTC):%Y-%m-%d}"
-        block = "\n".join(["", words, "", *lines, ""])
-        pattern = r"(<!-- begin: run -->\n).*?(<!-- end: run -->)"
-        page = README.read_text()
-        README.write_text(
-            re.sub(pattern, lambda m: f"{m[1]}{block}\n{m[2]}", page, flags=re.DOTALL)
-        )
+        renew(README, "\n".join([words, "", *table(HEADS, rows)]))
 
 
 if __name__ == "__main__":
