@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bayescale.cli.budgets import FlopsPerParameterToken, parse_ranges
 from bayescale.cli.fits import open_fit
 from bayescale.cli.options import (
     AllowFailed,
@@ -62,12 +63,7 @@ def run(
             "--paired", help="Runs of the same inputs (and seed) share a shift: fit both together."
         ),
     ] = False,
-    flops_per_parameter_token: Annotated[
-        str | None,
-        typer.Option(
-            metavar="K", help="k of C = k N D; by default 6, or what the runs' FLOPs say."
-        ),
-    ] = None,
+    flops_per_parameter_token: FlopsPerParameterToken = None,
     level: Level = 0.9,
     seed: Seed = 0,
     group_a: Annotated[
@@ -91,7 +87,7 @@ def run(
 ) -> None:
     """Say how much less compute A needs than B for the same loss, at any scale, and where they cross."""
     options: dict[str, Any] = {
-        "C": parse_numbers("--flops", flops),
+        "C": parse_ranges("--flops", flops) if flops else None,
         "tokens_per_parameter": parse_number("--tokens-per-parameter", tokens_per_parameter),
         "at": by_symbol(parse_values("--at", at)),
         "at_b": by_symbol(parse_values("--at-b", at_b)),
