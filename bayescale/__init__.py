@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bayescale.resampling import Bootstrap, bootstrap
     from bayescale.runs import Runs
     from bayescale.simulation import Simulation, simulate
+    from bayescale.speedups import Speedup, speedup
     from bayescale.storage import load
     from bayescale.sweep.many import ManyFits, fit_many
     from bayescale.widening import widen
@@ -76,6 +77,7 @@ _HOMES = {
     "Region": "plans",
     "Runs": "runs",
     "Simulation": "simulation",
+    "Speedup": "speedups",
     "Verdict": "diagnostics",
     "allocate": "allocation",
     "backtest": "backtesting",
@@ -101,6 +103,7 @@ _HOMES = {
     "published": "publications",
     "region": "plans",
     "simulate": "simulation",
+    "speedup": "speedups",
     "thresholded": "emergence",
     "what_if": "plans",
     "widen": "widening",
@@ -140,6 +143,7 @@ __all__ = [
     "Region",
     "Runs",
     "Simulation",
+    "Speedup",
     "Verdict",
     "allocate",
     "backtest",
@@ -170,6 +174,7 @@ __all__ = [
     "published",
     "region",
     "simulate",
+    "speedup",
     "thresholded",
     "units",
     "what_if",

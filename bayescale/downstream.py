@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL, Interval
+from bayescale.mixture import independent
 from bayescale.posterior import Posterior
 from bayescale.prediction import Kind, decades, in_domain, predict
 from bayescale.publications import Fit
@@ -189,7 +190,7 @@ def predict_error(
     Plummer 2015, Cuts in Bayesian graphical models, Statistics and Computing 25, 37-43.
     """
     second.require_sound(allow_failed)
-    others = _other_inputs(second, given)
+    others = link_inputs(second, given)
     forecast = predict(
         first,
         N,
@@ -203,8 +204,7 @@ def predict_error(
     )
     count = second.shape[0] * second.shape[1]
     generator = np.random.default_rng([seed, PAIRED])
-    # Each draw of the loss is used equally often, whichever of the two fits has more.
-    losses = forecast.draws[np.resize(generator.permutation(len(forecast.draws)), count)]
+    losses = independent(forecast.draws, count, generator)
     with jax.enable_x64(True):
         link = jax.jit(jax.vmap(lambda law, loss: law.loss({LINK: loss, **others})))
         error = np.asarray(link(second.flat_law(), losses))
@@ -227,8 +227,14 @@ def predict_error(
     )
 
 
-def _other_inputs(second: Posterior, given: Mapping[str, float] | None) -> dict[str, float]:
-    """The inputs of the second law beside the loss: as given, else what they are in all its runs."""
+def link_inputs(second: Posterior, given: Mapping[str, float] | None) -> dict[str, float]:
+    """Return the inputs of the second law beside the loss: as given, else what they are in all its runs.
+
+    Raises
+    ------
+    InputError
+        It is no law of error in the loss, or an input is missing, unknown or out of its domain.
+    """
     law, given = second.spec.law, dict(given or {})
     if LINK not in law.inputs or law.response != "error":
         raise InputError(

@@ -214,3 +214,12 @@ def pooled(parts: Sequence[NDArray[Any]], shares: Sequence[float]) -> NDArray[An
         for part, count in zip(parts, counts.tolist(), strict=True)
     ]
     return np.concatenate(chosen)
+
+
+def independent(draws: NDArray[Any], count: int, generator: np.random.Generator) -> NDArray[Any]:
+    """Return draws in a random order, `count` of them, each used equally often.
+
+    Beside draws of another fit they are draws of two independent posteriors, whatever order samplers
+    left both in.
+    """
+    return draws[np.resize(generator.permutation(len(draws)), count)]

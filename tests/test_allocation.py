@@ -265,7 +265,7 @@ def test_table(posterior):
         (np.nan, "C: it is nan; it must be finite"),
         ([1e20, np.inf], "C: it is inf at index 1; it must be finite"),
         ("1e26 FLOPs", "C: it is '1e26 FLOPs'; it must be a number .* Write plain numbers"),
-        (None, "C, target_loss: neither is given"),
+        (None, "C, target_loss, target_error: none is given"),
         (10**400, "C: it is 1000.*; it must be a number"),
     ],
 )

@@ -209,8 +209,8 @@ def test_the_cheapest_way_to_a_loss(posterior):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "C, target_loss: neither is given"),
-        ({"C": 1e22, "target_loss": 2.0}, "both are given"),
+        ({}, "C, target_loss, target_error: none is given"),
+        ({"C": 1e22, "target_loss": 2.0}, "C and target_loss are given"),
         ({"C": 1e22, "params": 1e9, "sizes": [1e9]}, "params, sizes: both are given"),
         ({"C": 1e22, "params": 1e10, "max_params": 1e9}, "the terms contradict each other"),
         ({"C": 1e22, "sizes": [1e10], "max_params": 1e9}, "no size allowed is below 1e10"),

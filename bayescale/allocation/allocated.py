@@ -56,6 +56,13 @@ class Allocation:
         costs infinity there.
     at_limit
         Share of the draws whose best split lies at a limit of the terms, shape (budgets,); None for losses.
+    target_error
+        The downstream errors to reach in place of losses, shape (budgets,); then the loss among the
+        intervals is the one that gives the error.
+    through
+        The law from loss to error, in words.
+    share_outside
+        Share of the draws whose loss lies outside that of the runs of that law, shape (budgets,).
     cost
         Hours and money of FLOPs; None if nobody asked.
     """
@@ -75,14 +82,22 @@ class Allocation:
     terms: Terms
     target_loss: Floats | None = None
     at_limit: Floats | None = None
+    target_error: Floats | None = None
+    through: str = ""
+    share_outside: Floats | None = None
     cost: Cost | None = None
 
     def __len__(self) -> int:
         return len(self.C)
 
     @property
+    def targets(self) -> Floats | None:
+        """The losses or errors to reach; None where budgets were given."""
+        return self.target_loss if self.target_error is None else self.target_error
+
+    @property
     def reached(self) -> list[float]:
-        """Share of the draws in which some split reaches the target loss, for each of them."""
+        """Share of the draws in which some split reaches the target, for each of them."""
         return [float(share) for share in np.isfinite(self.draws["N"]).mean(axis=0)]
 
     @property
@@ -98,15 +113,12 @@ class Allocation:
             "method": self.method,
             "loss_model": self.loss_model,
             "laws": dict(self.laws),
+            **({"through": self.through} if self.through else {}),
             **self.terms.to_json(),
             **({} if self.cost is None else {"cost": self.cost.to_json()}),
             "budgets": [
                 {
-                    **(
-                        {"C": float(budget)}
-                        if self.target_loss is None
-                        else {"target_loss": float(self.target_loss[i]), "reached": self.reached[i]}
-                    ),
+                    **({"C": float(budget)} if self.targets is None else self._target(i)),
                     **{name: self._as_json(value) for name, value in self.amounts(i).items()},
                     **{name: self._as_json(column[i]) for name, column in self.intervals.items()},
                     "decades_beyond": float(self.decades_beyond[i]),
@@ -114,6 +126,17 @@ class Allocation:
                 }
                 for i, budget in enumerate(self.C)
             ],
+        }
+
+    def _target(self, i: int) -> dict[str, float]:
+        if self.target_error is None or self.share_outside is None:
+            assert self.target_loss is not None
+            return {"target_loss": float(self.target_loss[i]), "reached": self.reached[i]}
+        return {
+            "target_error": float(self.target_error[i]),
+            "target_accuracy": 1.0 - float(self.target_error[i]),
+            "reached": self.reached[i],
+            "share_outside": float(self.share_outside[i]),
         }
 
     @property
@@ -125,7 +148,7 @@ class Allocation:
     def amounts(self, i: int) -> dict[str, Any]:
         """Hours and money of a budget, or their intervals of what reaches a loss; empty if nobody asked."""
         factors = {} if self.cost is None else self.cost.factors
-        if self.target_loss is None:
+        if self.targets is None:
             return {name: float(self.C[i]) * factor for name, factor in factors.items()}
         return {name: self.intervals["C"][i].times(factor) for name, factor in factors.items()}
 
@@ -144,10 +167,12 @@ class Allocation:
         """Return the table of the budgets, or of the losses to reach, as it goes into a paper."""
         first, last = Column("C (FLOPs)", "$C$ (FLOPs)"), Column(f"loss ({self.loss_unit})")
         given: Any = self.C
-        names = ("N", "D", "tokens_per_parameter", "loss")
-        if self.target_loss is not None:
-            first, last, given, names = last, first, self.target_loss, (*names[:3], "C")
+        names: tuple[str, ...] = ("N", "D", "tokens_per_parameter", "loss")
+        if self.targets is not None:
+            first, last, given, names = last, first, self.targets, (*names[:3], "C")
         heads = [first, Column("N", "$N$"), Column("D", "$D$"), Column("D/N", "$D/N$"), last]
+        if self.target_error is not None:
+            heads, names = [Column("error"), first, *heads[1:]], ("loss", *names)
         if self.cost is not None:
             heads += self.cost.heads
         rows: list[Any] = [
@@ -160,10 +185,13 @@ class Allocation:
             for i, value in enumerate(given)
         ]
         heads.append(Column("decades beyond"))
-        if self.target_loss is not None:  # the share of the draws in which it can be reached
+        if self.targets is not None:  # the share of the draws in which it can be reached
             heads.append(Column("reached"))
             rows = [(*row, f"{share:.0%}") for row, share in zip(rows, self.reached, strict=True)]
-        elif self.at_limit is not None and self.at_limit.any():
+        if self.share_outside is not None:
+            heads.append(Column("outside"))
+            rows = [(*row, f"{s:.0%}") for row, s in zip(rows, self.share_outside, strict=True)]
+        if self.at_limit is not None and self.at_limit.any():
             heads.append(Column("at a limit"))
             rows = [(*row, f"{share:.0%}") for row, share in zip(rows, self.at_limit, strict=True)]
             if (self.spent < ALL).any():
@@ -171,12 +199,17 @@ class Allocation:
                 rows = [(*row, f"{share:.0%}") for row, share in zip(rows, self.spent, strict=True)]
         law = f"{self.law} {'law' if len(self.laws) == 1 else 'laws'}"
         loss = "" if self.loss_model == law else f", the loss by {self.loss_model}"
-        if self.target_loss is not None:
+        if self.targets is not None:
             loss = ""
         k = number(self.flops_per_parameter_token)
-        what = (
-            "Compute-optimal allocation" if self.target_loss is None else "Cheapest way to a loss"
-        )
+        what = "Compute-optimal allocation"
+        if self.targets is not None:
+            what = f"Cheapest way to {'a loss' if self.target_error is None else 'an error'}"
+        if self.target_error is not None:
+            loss = (
+                f", error (1 less the accuracy) at that loss by the {self.through} (outside: share of the "
+                "losses beyond those runs)"
+            )
         caption = (
             f"{what} with C = {self.terms.cost(k)}{self.terms.words()}, {law} {self.basis}{loss}: "
             f"{what_stands(self.level, self.is_point)}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,9 +25,12 @@ from bayescale.allocation.terms import (
     require_optimum,
     terms_of,
 )
+from bayescale.allocation.through import checked_errors, checked_link, ways_to_errors
+from bayescale.downstream import LINK
 from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.mixture import pooled
+from bayescale.posterior import Posterior
 from bayescale.prediction import decades_beyond, positive, shares_of, sound_forecasters
 from bayescale.publications import Fit
 
@@ -38,6 +42,9 @@ def allocate(
     C: ArrayLike | None = None,
     *,
     target_loss: ArrayLike | None = None,
+    target_error: ArrayLike | None = None,
+    through: Posterior | None = None,
+    given: Mapping[str, float] | None = None,
     inference_tokens: float = 0.0,
     params: float | None = None,
     max_params: float | None = None,
@@ -48,6 +55,7 @@ def allocate(
     level: float = DEFAULT_LEVEL,
     flops_per_parameter_token: float | None = None,
     numeric: bool = False,
+    seed: int = 0,
     allow_failed: bool = False,
 ) -> Allocation:
     r"""Split a budget between parameters and tokens, or find the cheapest way to a loss, draw by draw.
@@ -68,6 +76,16 @@ def allocate(
     target_loss
         Losses to reach, in place of budgets; a number or shape (losses,). The answer is that of the law
         itself, without its drift.
+    target_error
+        Downstream errors to reach, in place of budgets: shares of wrong items, above 0 and below 1 (1
+        less the accuracy). Each draw of `through` says which loss gives the error, and a draw of this
+        fit the cheapest way to that loss: the means of both laws, without drift or scatter. The draws
+        are taken as independent, as by `bayescale.predict_error`.
+    through
+        A fit of a law of error in that loss, ``L_pre``: ``"error-sigmoid"``, ``"error-exponential"``.
+    given
+        Other inputs of its law, such as ``{"chance": 0.25}``; what was the same in all of its runs need
+        not be given.
     inference_tokens
         T.
     params
@@ -89,19 +107,22 @@ def allocate(
         ``Architecture(...).flops_per_parameter_token()``.
     numeric
         Search, even where the law has a closed form.
+    seed
+        Of the order in which draws of the two steps to an error are set beside each other.
     allow_failed
         Answer even if the sampling of the fit failed.
 
     Returns
     -------
     Allocation
-        N, D, D/N and loss for each budget or loss, with intervals.
+        N, D, D/N and loss for each budget, loss or error, with intervals.
 
     Raises
     ------
     InputError
         A budget that is not positive or pays for no model, terms that contradict each other, a law that
-        is not one of N and D, or runs whose design does not identify an optimum.
+        is not one of N and D, runs whose design does not identify an optimum, or a loss or error that
+        cannot be reached.
     FailedFitError
         The sampling of the fit failed.
 
@@ -128,19 +149,31 @@ def allocate(
         max_params=max_params, max_tokens=max_tokens, sizes=sizes, at=at,
     )  # fmt: skip
     require_optimum(posterior, terms, allow_failed)
-    if (C is None) == (target_loss is None):
-        what = "neither is given" if C is None else "both are given"
+    wanted = {"C": C, "target_loss": target_loss, "target_error": target_error}
+    asked = [name for name, values in wanted.items() if values is not None]
+    if len(asked) != 1:
+        what = f"{' and '.join(asked)} are given" if asked else "none is given"
+        raise InputError(
+            Problem(", ".join(wanted), what, remedy="give one: budgets (--flops), losses (--target-loss) "
+                    "or errors (--target-error, --target-accuracy)")
+        )  # fmt: skip
+    if target_error is None and (through is not None or given):
         raise InputError(
             Problem(
-                "C, target_loss", what, remedy="give budgets (--flops) or losses (--target-loss)"
+                "through, given", "they are given without target_error", remedy="leave them out"
             )
         )
-    wanted = positive("target_loss", target_loss) if C is None else positive("C", C)
-    given = wanted.ravel()
-    if C is None:
-        draws, at_limit = _for_losses(posterior, given, terms), None
+    at_limit: Floats | None = None
+    extra: dict[str, Any] = {}
+    if target_error is not None:
+        goals = checked_errors(target_error)
+        draws, extra = _for_errors(posterior, through, goals, given, terms, seed, allow_failed)
+    elif target_loss is not None:
+        goals = positive("target_loss", target_loss).ravel()
+        draws, extra = _for_losses(posterior, goals, terms), {"target_loss": goals}
     else:
-        draws, at_limit = _for_budgets(posterior, given, terms, numeric, allow_failed)
+        goals = positive("C", C).ravel()
+        draws, at_limit = _for_budgets(posterior, goals, terms, numeric, allow_failed)
     parts = posterior.parts
     closed = C is not None and not numeric
     points = {
@@ -148,7 +181,7 @@ def allocate(
         "D": finite_median(draws["D"]),
     }
     return Allocation(
-        C=given if C is not None else finite_median(draws["C"]),
+        C=goals if C is not None else finite_median(draws["C"]),
         level=level,
         intervals={
             name: tuple(Interval.of(column, level) for column in values.T)
@@ -166,8 +199,8 @@ def allocate(
         loss_model=posterior.forecast_model,
         laws=shares_of(parts),
         terms=terms,
-        target_loss=None if target_loss is None else given,
         at_limit=at_limit,
+        **extra,
         cost=cost,
     )
 
@@ -178,8 +211,34 @@ def _for_losses(posterior: Fit, losses: Floats, terms: Terms) -> dict[str, Float
     shares = [share for _, share in posterior.parts]
     N, D, cost = (pooled([found[i] for found in splits], shares) for i in range(3))
     check_reached(losses, N)
-    ratio = np.where(np.isfinite(N), D, np.inf) / np.where(np.isfinite(N), N, 1.0)
-    return {"C": cost, "N": N, "D": D, "tokens_per_parameter": ratio}
+    return {"C": cost, "N": N, "D": D, "tokens_per_parameter": _ratio(N, D)}
+
+
+def _for_errors(
+    posterior: Fit,
+    through: Posterior | None,
+    errors: Floats,
+    given: Mapping[str, float] | None,
+    terms: Terms,
+    seed: int,
+    allow_failed: bool,
+) -> tuple[dict[str, Floats], dict[str, Any]]:
+    """Return cost, N, D, D/N and loss of the cheapest way to each error, and what else is said of it."""
+    second, others = checked_link(through, given, allow_failed)
+    found = ways_to_errors(posterior, second, errors, others, terms, seed)
+    seen = second.runs[LINK]
+    draws = {"C": found.C, "N": found.N, "D": found.D,
+             "tokens_per_parameter": _ratio(found.N, found.D), "loss": found.loss}  # fmt: skip
+    return draws, {
+        "target_error": errors,
+        "through": f"{second.name} law {second.basis}",
+        "share_outside": ((found.loss < seen.min()) | (found.loss > seen.max())).mean(axis=0),
+    }
+
+
+def _ratio(N: Floats, D: Floats) -> Floats:
+    """D/N; infinite where nothing reaches."""
+    return np.where(np.isfinite(N), D, np.inf) / np.where(np.isfinite(N), N, 1.0)
 
 
 def _for_budgets(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bayescale.allocation.splitting import Terms, size_symbol
 from bayescale.errors import InputError, Problem
+from bayescale.laws import Law
 from bayescale.posterior import Posterior
 from bayescale.prediction import in_domain, positive
 from bayescale.publications import Fit, PublishedFit
@@ -79,25 +80,31 @@ def require_optimum(posterior: Fit, terms: Terms, allow_failed: bool) -> None:
     posterior.require_sound(allow_failed)
     for part, _ in posterior.parts:
         require_law_of_two(part, terms)
-        _require_identified(part, allow_failed)
+        require_identified(part, allow_failed)
 
 
 def require_law_of_two(posterior: Posterior | PublishedFit, terms: Terms) -> None:
     """Raise if the law of a fit is not one of size and tokens, or its other inputs are not given."""
-    law, given = posterior.spec.law, dict(terms.at)
+    law = posterior.spec.law
     size = size_symbol(law.inputs)
     if not {size, "D"} <= set(law.inputs):
         raise InputError(
             Problem("law", f"the law {law.name!r} is one of {', '.join(law.inputs)}",
                     "an allocation needs a law of N and D", "fit one, such as --law chinchilla")
         )  # fmt: skip
-    others = [symbol for symbol in law.inputs if symbol not in (size, "D")]
+    require_others(law, (size, "D"), terms)
+
+
+def require_others(law: type[Law], chosen: tuple[str, ...], terms: Terms) -> None:
+    """Raise if an input of a law that is not chosen is not given, or one is given that it has not."""
+    given = dict(terms.at)
+    others = [symbol for symbol in law.inputs if symbol not in chosen]
     missing = [symbol for symbol in others if symbol not in given]
     if missing:
         named = ", ".join(f"{s} ({meaning_of(s)})" for s in missing)
         roles = ",".join(f"{SYMBOL_TO_ROLE.get(s, s)}=..." for s in missing)
         raise InputError(
-            Problem("at", f"the law {law.name!r} needs {named}", "a split is one at given other inputs",
+            Problem("at", f"the law {law.name!r} needs {named}", "the answer is one at given other inputs",
                     f"write --at {roles} (at={{...}})")
         )  # fmt: skip
     unused = [symbol for symbol in given if symbol not in others]
@@ -108,12 +115,19 @@ def require_law_of_two(posterior: Posterior | PublishedFit, terms: Terms) -> Non
         )  # fmt: skip
 
 
-def _require_identified(posterior: Posterior | PublishedFit, allow_failed: bool) -> None:
+def require_identified(
+    posterior: Posterior | PublishedFit,
+    allow_failed: bool,
+    what: str = "where the optimum is",
+    besides: tuple[str, ...] = (),
+) -> None:
+    """Raise if a check was lifted without which runs do not say something, apart from some checks."""
     lifted = [name for name in posterior.provenance.get("allowed", ()) if name in NOT_IDENTIFIED]
+    lifted = [name for name in lifted if name not in besides]
     if lifted and not allow_failed:
         raise InputError(
             Problem("runs", f"the fit lifted the check {lifted[0]!r}",
-                    "such runs do not say where the optimum is; it would come from the prior",
+                    f"such runs do not say {what}; it would come from the prior",
                     "add runs with other tokens per parameter")
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,9 +39,11 @@ from bayescale.cli.options import (
     Plot,
     Quiet,
     TableOption,
+    by_symbol,
     parse_failed,
     parse_number,
     parse_numbers,
+    parse_values,
 )
 from bayescale.cli.output import draw, emit_result, progress
 from bayescale.cli.warnings import report
@@ -70,6 +73,29 @@ def run(
             metavar="L,...", help="Losses to reach as cheaply as possible, in place of budgets."
         ),
     ] = None,
+    target_accuracy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SHARE,...",
+            help="Downstream accuracies to reach, in place of budgets; with --through.",
+        ),
+    ] = None,
+    target_error: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SHARE,...", help="The same as errors: 1 less the accuracy."),
+    ] = None,
+    through: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="ERRORFIT", help="A fit of error-sigmoid or error-exponential, on this loss."
+        ),
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=NUMBER,...", help="Other inputs of its law, such as chance=0.25."
+        ),
+    ] = None,
     inference_tokens: InferenceTokens = None,
     params: Annotated[
         str | None, typer.Option(metavar="N", help="The size, if it is fixed.")
@@ -97,17 +123,21 @@ def run(
     """Split training budgets between parameters and tokens, with intervals."""
     allow_failed = parse_failed(allow)
     cost = parse_cost(peak_flops, utilisation, price, currency)
-    budgets = parse_budgets(flops, hours, money, cost, target_loss=target_loss)
+    targets = {"target_loss": target_loss, "target_error": target_error,
+               "target_accuracy": target_accuracy}  # fmt: skip
+    budgets = parse_budgets(flops, hours, money, cost, **targets)
     if plots is not None and len(set(budgets or ())) < 2:
         raise InputError(
-            Problem("--plots", "the figure is of several budgets", "there is one, or losses to reach",
+            Problem("--plots", "the figure is of several budgets", "there is one, or a target",
                     "write --flops 1e20:1e26, say, or leave it out")
         )  # fmt: skip
     options = parse_terms(
         inference_tokens, max_params, max_tokens, sizes, at, flops_per_parameter_token, architecture
     )
     options |= {"params": parse_number("--params", params), "cost": cost, "level": level,
-                "target_loss": parse_numbers("--target-loss", target_loss)}  # fmt: skip
+                "target_loss": parse_numbers("--target-loss", target_loss),
+                "target_error": _errors(target_error, target_accuracy),
+                "given": by_symbol(parse_values("--given", given)) or None}  # fmt: skip
     with progress("allocating", quiet or json):
         from bayescale.allocation import allocate
 
@@ -115,6 +145,7 @@ def run(
             return allocate(fit, C, allow_failed=allow_failed, **options)
 
         posterior = open_fit(fit, law, group)
+        options["through"] = None if through is None else open_fit(through, None, None)
         allocation, others = answer(posterior), beside(compare_to, answer)
     if plots is not None and budgets is not None:
         dense = partial(answer, C=log_spaced(min(budgets), max(budgets)))
@@ -122,3 +153,15 @@ def run(
     tables = partial(as_tables, allocation.table(), others)
     emit_result(allocation.to_json, tables, table, json, **as_json(others))
     report(posterior, allocation.decades_beyond, quiet or json)
+
+
+def _errors(errors: list[str] | None, accuracies: list[str] | None) -> list[float] | None:
+    """The errors to reach; those that accuracies leave."""
+    shares = parse_numbers("--target-accuracy", accuracies)
+    for share in shares or ():
+        if not 0 < share < 1:
+            raise InputError(
+                Problem("--target-accuracy", f"it is {share:g}", "it is a share, above 0 and below 1",
+                        "write 0.6 for 60%")
+            )  # fmt: skip
+    return parse_numbers("--target-error", errors) if shares is None else [1.0 - s for s in shares]

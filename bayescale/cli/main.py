@@ -30,6 +30,7 @@ from bayescale.cli import (
     predict,
     region,
     simulate,
+    speedup,
     sweep,
     what_if,
 )
@@ -46,7 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    demo, describe, fit, predict, allocate, region, what_if, design, isoflop, monitor, identify,
+    demo, describe, fit, predict, allocate, region, what_if, speedup, design, isoflop, monitor, identify,
     outliers, backtest, compare, calibrate, sweep, bootstrap, influence, simulate, laws,
 )  # fmt: skip
 for command in COMMANDS:

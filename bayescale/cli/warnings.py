@@ -21,7 +21,7 @@ def report(posterior: Fit, decades_beyond: NDArray, quiet: bool) -> None:
     for verdict in posterior.verdicts:
         if verdict.severity != "note":
             note(str(verdict))
-    farthest = float(decades_beyond.max())
+    farthest = float(decades_beyond.max(initial=0.0))
     if farthest > FAR:
         drifts = any(part.spec.drift is not None for part, _ in posterior.forecasting_parts)
         worth = (

@@ -4,6 +4,7 @@ from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.budget_curves import plot_budgets
 from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.compared_laws import plot_comparison
+from bayescale.plots.compute_gain import plot_speedup
 from bayescale.plots.designed_runs import plot_design
 from bayescale.plots.gallery import save_plot, save_plots
 from bayescale.plots.groups_and_population import plot_groups
@@ -35,6 +36,7 @@ __all__ = [
     "plot_ranks",
     "plot_region",
     "plot_runs",
+    "plot_speedup",
     "save_plot",
     "save_plots",
 ]

@@ -61,7 +61,7 @@ def plot_budgets(
     InputError
         There are not two budgets, or the allocation is one of losses to reach.
     """
-    if result.target_loss is not None or len(set(result.C.tolist())) < 2:
+    if result.targets is not None or len(set(result.C.tolist())) < 2:
         raise InputError(
             Problem("result", "it is not of several budgets", "the figure is of curves over budgets",
                     "allocate for a range of C, such as numpy.geomspace(1e20, 1e26, 97)")

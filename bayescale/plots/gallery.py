@@ -26,6 +26,7 @@ from bayescale.plots.backtest_outcomes import plot_backtest
 from bayescale.plots.budget_curves import plot_budgets
 from bayescale.plots.chain_ranks import plot_ranks
 from bayescale.plots.compared_laws import plot_comparison
+from bayescale.plots.compute_gain import plot_speedup
 from bayescale.plots.designed_runs import plot_design
 from bayescale.plots.groups_and_population import plot_groups
 from bayescale.plots.isoflop_parabolas import plot_isoflop
@@ -42,6 +43,7 @@ from bayescale.plots.style import house_style
 from bayescale.pooled import PooledFit
 from bayescale.posterior import Posterior
 from bayescale.publications import PublishedFit
+from bayescale.speedups import Speedup
 
 FORMATS = ("png", "pdf")
 
@@ -96,6 +98,7 @@ FIGURES: dict[type, tuple[str, Callable[..., Any]]] = {
     Outliers: ("outliers", plot_outliers),
     PooledFit: ("groups", plot_groups),
     Region: ("region", plot_region),
+    Speedup: ("speedup", plot_speedup),
 }  # of results with one figure: name of the file, and what draws it
 
 
@@ -106,7 +109,7 @@ def save_plot(result: Any, folder: str | Path, **options: Any) -> list[Path]:
     ----------
     result
         An `Allocation` of several budgets, `Backtest`, `Calibration`, `Comparison`, `Design`,
-        `Identifiability`, `IsoFlop`, `Monitoring`, `Outliers`, `PooledFit` or `Region`.
+        `Identifiability`, `IsoFlop`, `Monitoring`, `Outliers`, `PooledFit`, `Region` or `Speedup`.
     folder
         Where to; made if it is not there.
     **options
