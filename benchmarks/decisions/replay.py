@@ -12,13 +12,14 @@ import bayescale
 from bayescale import Runs
 from bayescale.allocation.splitting import Terms, best_splits
 from bayescale.intervals import Interval
-from bayescale.isoflops.parabolas import MIN_RUNS, Parabola, approach_two, parabolas
+from bayescale.isoflops.parabolas import MIN_RUNS, Parabola, approach_two, parabolas, resampled
 
 TOLERANCE = 0.05  # share by which the compute of runs of one budget differs at most
 SIZES = 3  # distinct N that a budget needs, to be a decision
 LEVEL = 0.9
 NEAR = 0.005  # of the loss: among the best
 SEED = 0
+SAMPLES, PAIRS = 1000, 10_000  # of the bootstrap, and of differences
 RATIO = 20.0  # tokens per parameter of the rule of thumb
 
 Rule = Callable[[float], float]  # a budget in FLOPs to N
@@ -40,8 +41,14 @@ class Decision:
         Of the runs of the budget, in the order of N.
     minimum
         N at the minimum of the parabola through them; NaN if there is none, or the runs are too few.
+    held
+        Whether the 90% interval of optimum less minimum has 0 in it, with the error of the minimum by
+        the bootstrap of the parabolas; None if there is no minimum.
     probability
-        By the posterior, that each run is within 0.5% of the best.
+        By `what_if`, that each run is within 0.5% of the best: of the law's mean loss, and all sizes.
+    seen
+        By `predict`, that its loss is seen within 0.5% of the lowest of these runs, scatter and drift
+        included.
     forecast_holds
         Whether the loss of each run is in the interval of its forecast.
     """
@@ -53,7 +60,9 @@ class Decision:
     N: np.ndarray
     loss: np.ndarray
     minimum: float
+    held: bool | None
     probability: np.ndarray
+    seen: np.ndarray
     forecast_holds: np.ndarray
 
     @property
@@ -114,31 +123,62 @@ def least(fit: bayescale.Posterior, C: float) -> float:
 def replayed(fit: bayescale.Posterior, train: Runs, test: Runs) -> Iterator[Decision]:
     """Every budget beyond the fitted runs that was run at three sizes or more."""
     advice, largest = rules(fit, train), train.C.max()
-    for group in parabolas(test, TOLERANCE, min_runs=SIZES):
-        if largest * (1 + 1e-9) < group.C and len(np.unique(group.log_n)) >= SIZES:
-            yield decision(fit, advice, test, group, largest)
-
-
-def decision(fit, advice: dict[str, Rule], test: Runs, group: Parabola, largest: float) -> Decision:
-    rows = group.rows[np.argsort(test.N[group.rows], kind="stable")]
-    plans = [
-        bayescale.what_if(
-            fit, test.N[i], test.D[i], tolerance=NEAR, level=LEVEL, seed=SEED, allow_failed=True
-        )
-        for i in rows
+    groups = [
+        p
+        for p in parabolas(test, TOLERANCE, min_runs=SIZES)
+        if p.C / largest > 1 + 1e-9 and len(np.unique(p.log_n)) >= SIZES
     ]
-    forecasts = [plan.prediction.intervals[0] for plan in plans]
+    minima = dict(zip([p.C for p in groups], bootstrapped(groups), strict=True))
+    for group in groups:
+        yield decision(fit, advice, test, group, largest, minima[group.C])
+
+
+def bootstrapped(groups: list[Parabola]) -> list[np.ndarray]:
+    """Log N at minima of parabolas through resampled losses; none for budgets without a minimum."""
+    curved = [p for p in groups if len(p.rows) >= MIN_RUNS and np.isfinite(p.log_optimum)]
+    samples = dict(zip([p.C for p in curved], resampled(curved, SAMPLES, SEED), strict=True))
+    none = np.empty(0)
+    minima = [p.minimum(samples[p.C]) if p.C in samples else none for p in groups]
+    return [m[np.isfinite(m)] for m in minima]
+
+
+def decision(
+    fit: bayescale.Posterior,
+    advice: dict[str, Rule],
+    test: Runs,
+    group: Parabola,
+    largest: float,
+    minima: np.ndarray,
+) -> Decision:
+    rows = group.rows[np.argsort(test.N[group.rows], kind="stable")]
+    options = {"level": LEVEL, "seed": SEED, "allow_failed": True}
+    N, D, loss = test.N[rows], test.D[rows], test.loss[rows]
+    plans = [
+        bayescale.what_if(fit, n, d, tolerance=NEAR, **options) for n, d in zip(N, D, strict=True)
+    ]
+    forecast = bayescale.predict(fit, N=N, D=D, **options)
+    excess = forecast.draws / forecast.draws.min(axis=1, keepdims=True) - 1
     best = bayescale.allocate(fit, group.C, level=LEVEL, allow_failed=True)
     return Decision(
         C=group.C,
         decades=float(np.log10(group.C / largest)),
         optimum=best.intervals["N"][0],
         advised={name: rule(group.C) for name, rule in advice.items()},
-        N=test.N[rows],
-        loss=test.loss[rows],
-        minimum=float(np.exp(group.log_optimum)) if len(rows) >= MIN_RUNS else np.nan,
+        N=N,
+        loss=loss,
+        minimum=float(np.exp(group.log_optimum)) if len(minima) else np.nan,
+        held=agree(np.log(best.draws["N"][:, 0]), minima) if len(minima) else None,
         probability=np.array([plan.probability for plan in plans]),
+        seen=np.mean(excess <= NEAR, axis=0),
         forecast_holds=np.array(
-            [f.lower <= test.loss[i] <= f.upper for f, i in zip(forecasts, rows, strict=True)]
+            [i.lower <= x <= i.upper for i, x in zip(forecast.intervals, loss, strict=True)]
         ),
     )
+
+
+def agree(optima: np.ndarray, minima: np.ndarray) -> bool:
+    """Whether the 90% interval of the difference of two independent quantities has 0 in it."""
+    generator = np.random.default_rng(SEED)
+    difference = generator.choice(optima, PAIRS) - generator.choice(minima, PAIRS)
+    low, high = np.quantile(difference, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return bool(low <= 0 <= high)

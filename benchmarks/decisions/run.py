@@ -81,18 +81,25 @@ def replay(folder: Path) -> list[str]:
         "",
         *outside(whole),
         "",
-        f"The probability of being within {NEAR:.1%} of the best, against what happened:",
+        f"The probability of being within {NEAR:.1%} of the best, by `what_if`, against what was seen:",
         "",
         *scores({name: outcomes(decisions) for name, decisions in whole.items()}),
         "",
         *reliability(*outcomes(every)),
+        "",
+        f"The probability of being seen within {NEAR:.1%} of the lowest loss of these runs, by `predict`:",
+        "",
+        *scores({name: outcomes(decisions, "seen") for name, decisions in whole.items()}),
+        "",
+        *reliability(*outcomes(every, "seen")),
     ]
 
 
 def optima(found: dict[str, list[Decision]], verdicts: dict[str, str]) -> list[str]:
     head = ["set", "fit", "budgets", "decades beyond", "sizes run", "90% interval of N, upper / lower",
-            "median N / best N run", "interval holds the best run", "the same, where that is no end of the sizes",
-            "holds the parabola's minimum", "forecasts hold the losses"]  # fmt: skip
+            "median N / best N run", "interval holds the best run",
+            "the same, where that is no end of the sizes", "holds the parabola's minimum",
+            "agrees with it", "forecasts hold the losses"]  # fmt: skip
     body = []
     for name, decisions in found.items():
         inner = [d for d in decisions if not d.at_edge]
@@ -111,6 +118,7 @@ def optima(found: dict[str, list[Decision]], verdicts: dict[str, str]) -> list[s
             share([d.holds(d.N[d.best]) for d in decisions]),
             share([d.holds(d.N[d.best]) for d in inner]),
             share([d.holds(d.minimum) for d in curved]),
+            share([d.held for d in curved]),
             f"{hold.mean():.2f} of {len(hold)}",
         ])  # fmt: skip
     return rows(head, body)
@@ -139,9 +147,9 @@ def outside(found: dict[str, list[Decision]]) -> list[str]:
     return by_rule(found, lambda rule, ds: share([d.outside(rule) for d in ds]))
 
 
-def outcomes(decisions: list[Decision]) -> tuple[np.ndarray, np.ndarray]:
+def outcomes(decisions: list[Decision], kind: str = "probability") -> tuple[np.ndarray, np.ndarray]:
     """Probabilities, and whether the runs were within 0.5% of the best of their budget."""
-    probability = np.concatenate([d.probability for d in decisions])
+    probability = np.concatenate([getattr(d, kind) for d in decisions])
     return probability, np.concatenate([d.excess <= NEAR for d in decisions])
 
 
