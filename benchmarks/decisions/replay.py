@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
+from wider import Wider
 
 import bayescale
 from bayescale import Runs
@@ -33,19 +34,20 @@ class Decision:
     ----------
     C, decades
         The budget, and how far it is beyond the largest compute of the fitted runs.
-    optimum
-        N of the allocation.
+    optimum, wider
+        N of the allocation; and by the laws that forecasts come from.
     advised
         N by each rule; only those that have an answer.
     N, loss
         Of the runs of the budget, in the order of N.
     minimum
         N at the minimum of the parabola through them; NaN if there is none, or the runs are too few.
-    held
-        Whether the 90% interval of optimum less minimum has 0 in it, with the error of the minimum by
-        the bootstrap of the parabolas; None if there is no minimum.
-    probability
-        By `what_if`, that each run is within 0.5% of the best: of the law's mean loss, and all sizes.
+    agrees
+        Whether the 90% interval of optimum (or wider) less minimum has 0 in it, with the error of the
+        minimum by the bootstrap of the parabolas; empty if there is no minimum.
+    probability, wider_probability
+        By `what_if`, that each run is within 0.5% of the best: of the law's mean loss, and all sizes; and
+        by the laws that forecasts come from.
     seen
         By `predict`, that its loss is seen within 0.5% of the lowest of these runs, scatter and drift
         included.
@@ -56,12 +58,14 @@ class Decision:
     C: float
     decades: float
     optimum: Interval
+    wider: Interval
     advised: dict[str, float]
     N: np.ndarray
     loss: np.ndarray
     minimum: float
-    held: bool | None
+    agrees: dict[str, bool]
     probability: np.ndarray
+    wider_probability: np.ndarray
     seen: np.ndarray
     forecast_holds: np.ndarray
 
@@ -88,9 +92,6 @@ class Decision:
         """Whether the advised size lies outside those that were run."""
         return not self.N[0] <= self.advised[rule] <= self.N[-1]
 
-    def holds(self, N: float) -> bool:
-        return self.optimum.lower <= N <= self.optimum.upper
-
 
 def rules(fit: bayescale.Posterior, train: Runs) -> dict[str, Rule]:
     """What is advised for a budget, from the fitted runs or without them."""
@@ -101,6 +102,7 @@ def rules(fit: bayescale.Posterior, train: Runs) -> dict[str, Rule]:
     found: dict[str, Rule] = {
         "median N of the posterior": lambda C: median_of(fit, C),
         "least expected regret": lambda C: least(fit, C),
+        "median N of the laws of forecasts": Wider(fit, k).median,
         "20 tokens per parameter": lambda C: float(np.sqrt(C / (k * RATIO))),
         "point fit": lambda C: float(best_splits(law, [C], terms).N[0, 0]),
     }
@@ -159,16 +161,20 @@ def decision(
     forecast = bayescale.predict(fit, N=N, D=D, **options)
     excess = forecast.draws / forecast.draws.min(axis=1, keepdims=True) - 1
     best = bayescale.allocate(fit, group.C, level=LEVEL, allow_failed=True)
+    wider = Wider(fit, test.flops_per_parameter_token)
+    draws = {"optimum": best.draws["N"][:, 0], "wider": wider.optima(group.C)}
     return Decision(
         C=group.C,
         decades=float(np.log10(group.C / largest)),
         optimum=best.intervals["N"][0],
+        wider=Interval.of(draws["wider"], LEVEL),
         advised={name: rule(group.C) for name, rule in advice.items()},
         N=N,
         loss=loss,
         minimum=float(np.exp(group.log_optimum)) if len(minima) else np.nan,
-        held=agree(np.log(best.draws["N"][:, 0]), minima) if len(minima) else None,
+        agrees={name: agree(np.log(N), minima) for name, N in draws.items() if len(minima)},
         probability=np.array([plan.probability for plan in plans]),
+        wider_probability=wider.probability(N, D, NEAR),
         seen=np.mean(excess <= NEAR, axis=0),
         forecast_holds=np.array(
             [i.lower <= x <= i.upper for i, x in zip(forecast.intervals, loss, strict=True)]

@@ -21,6 +21,7 @@ from reference import Referred, brier, referred
 from replay import LEVEL, NEAR, SEED, Decision, replayed
 
 import bayescale
+from bayescale.intervals import Interval
 
 sys.path.append(str(Path(__file__).parents[1] / "forecast"))
 from sets import Split, read, splits
@@ -71,7 +72,15 @@ def replay(folder: Path) -> list[str]:
     return [
         f"{len(every)} budgets of {len(found)} sets, {time.strftime('%Y-%m-%d')}",
         "",
-        *optima(whole, verdicts),
+        *sets(whole, verdicts),
+        "",
+        "Optimal N by `allocate`:",
+        "",
+        *optima(whole, "optimum"),
+        "",
+        "Optimal N by the laws that forecasts come from:",
+        "",
+        *optima(whole, "wider"),
         "",
         "Regret of following each rule, in percent of the loss: mean over the budgets, and the largest.",
         "",
@@ -87,6 +96,14 @@ def replay(folder: Path) -> list[str]:
         "",
         *reliability(*outcomes(every)),
         "",
+        "The same, by the laws that forecasts come from:",
+        "",
+        *scores(
+            {name: outcomes(decisions, "wider_probability") for name, decisions in whole.items()}
+        ),
+        "",
+        *reliability(*outcomes(every, "wider_probability")),
+        "",
         f"The probability of being seen within {NEAR:.1%} of the lowest loss of these runs, by `predict`:",
         "",
         *scores({name: outcomes(decisions, "seen") for name, decisions in whole.items()}),
@@ -95,17 +112,19 @@ def replay(folder: Path) -> list[str]:
     ]
 
 
-def optima(found: dict[str, list[Decision]], verdicts: dict[str, str]) -> list[str]:
-    head = ["set", "fit", "budgets", "decades beyond", "sizes run", "90% interval of N, upper / lower",
-            "median N / best N run", "interval holds the best run",
-            "the same, where that is no end of the sizes", "holds the parabola's minimum",
-            "agrees with it", "forecasts hold the losses"]  # fmt: skip
+def sets(found: dict[str, list[Decision]], verdicts: dict[str, str]) -> list[str]:
+    head = [
+        "set",
+        "fit",
+        "budgets",
+        "decades beyond",
+        "sizes run",
+        "runs",
+        "forecasts hold the losses",
+    ]
     body = []
     for name, decisions in found.items():
-        inner = [d for d in decisions if not d.at_edge]
-        curved = [d for d in decisions if np.isfinite(d.minimum)]
         sizes = [len(np.unique(d.N)) for d in decisions]
-        ratio = [np.log(d.optimum.median / d.N[d.best]) for d in decisions]
         hold = np.concatenate([d.forecast_holds for d in decisions])
         body.append([
             name,
@@ -113,15 +132,37 @@ def optima(found: dict[str, list[Decision]], verdicts: dict[str, str]) -> list[s
             str(len(decisions)),
             f"{min(d.decades for d in decisions):.2f} to {max(d.decades for d in decisions):.2f}",
             f"{min(sizes)} to {max(sizes)}",
-            f"{np.median([d.optimum.upper / d.optimum.lower for d in decisions]):.2f}",
-            f"{np.exp(np.mean(ratio)):.2f}",
-            share([d.holds(d.N[d.best]) for d in decisions]),
-            share([d.holds(d.N[d.best]) for d in inner]),
-            share([d.holds(d.minimum) for d in curved]),
-            share([d.held for d in curved]),
-            f"{hold.mean():.2f} of {len(hold)}",
+            str(len(hold)),
+            f"{hold.mean():.2f}",
         ])  # fmt: skip
     return rows(head, body)
+
+
+def optima(found: dict[str, list[Decision]], field: str) -> list[str]:
+    """How the optima of the budgets, of one kind of posterior, agree with what was found."""
+    head = ["set", "90% interval of N, upper / lower", "median N / best N run",
+            "holds the best run", "the same, where that is no end of the sizes",
+            "holds the parabola's minimum", "agrees with it"]  # fmt: skip
+    body = []
+    for name, decisions in found.items():
+        curved = [d for d in decisions if np.isfinite(d.minimum)]
+        intervals = [getattr(d, field) for d in decisions]
+        ratio = [np.log(i.median / d.N[d.best]) for i, d in zip(intervals, decisions, strict=True)]
+        best = [holds(getattr(d, field), d.N[d.best]) for d in decisions]
+        body.append([
+            name,
+            f"{np.median([i.upper / i.lower for i in intervals]):.2f}",
+            f"{np.exp(np.mean(ratio)):.2f}",
+            share(best),
+            share([held for held, d in zip(best, decisions, strict=True) if not d.at_edge]),
+            share([holds(getattr(d, field), d.minimum) for d in curved]),
+            share([d.agrees[field] for d in curved]),
+        ])  # fmt: skip
+    return rows(head, body)
+
+
+def holds(interval: Interval, N: float) -> bool:
+    return bool(interval.lower <= N <= interval.upper)
 
 
 def names_of(found: dict[str, list[Decision]]) -> list[str]:
