@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from replay import LEVEL, NEAR, SEED, rules
 
 import bayescale
@@ -59,7 +58,3 @@ def referred(fit: bayescale.Posterior, every: bayescale.Posterior, train: Runs, 
             probability=plan.probability,
             excess=excess(N, D),
         )
-
-
-def brier(probability: np.ndarray, outcome: np.ndarray) -> float:
-    return float(np.mean((probability - outcome) ** 2))

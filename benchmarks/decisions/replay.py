@@ -122,12 +122,14 @@ def least(fit: bayescale.Posterior, C: float) -> float:
     return float(found.N[found.least])
 
 
-def replayed(fit: bayescale.Posterior, train: Runs, test: Runs) -> Iterator[Decision]:
+def replayed(
+    fit: bayescale.Posterior, train: Runs, test: Runs, tolerance: float = TOLERANCE
+) -> Iterator[Decision]:
     """Every budget beyond the fitted runs that was run at three sizes or more."""
     advice, largest = rules(fit, train), train.C.max()
     groups = [
         p
-        for p in parabolas(test, TOLERANCE, min_runs=SIZES)
+        for p in parabolas(test, tolerance, min_runs=SIZES)
         if p.C / largest > 1 + 1e-9 and len(np.unique(p.log_n)) >= SIZES
     ]
     minima = dict(zip([p.C for p in groups], bootstrapped(groups), strict=True))
@@ -138,7 +140,8 @@ def replayed(fit: bayescale.Posterior, train: Runs, test: Runs) -> Iterator[Deci
 def bootstrapped(groups: list[Parabola]) -> list[np.ndarray]:
     """Log N at minima of parabolas through resampled losses; none for budgets without a minimum."""
     curved = [p for p in groups if len(p.rows) >= MIN_RUNS and np.isfinite(p.log_optimum)]
-    samples = dict(zip([p.C for p in curved], resampled(curved, SAMPLES, SEED), strict=True))
+    losses = resampled(curved, SAMPLES, SEED) if curved else []
+    samples = dict(zip([p.C for p in curved], losses, strict=True))
     none = np.empty(0)
     minima = [p.minimum(samples[p.C]) if p.C in samples else none for p in groups]
     return [m[np.isfinite(m)] for m in minima]
