@@ -1,4 +1,4 @@
-"""Decisions: their intervals cover in simulated studies, and what is said of the Chinchilla budget."""
+"""Decisions: their intervals cover in simulated studies, and what they were worth on public runs."""
 
 import importlib.util
 from dataclasses import replace
@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize_scalar
 
-import bayescale
 from bayescale.laws import Chinchilla
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-GOPHER = 5.76e23  # FLOPs; the budget of Chinchilla and of Gopher
 STUDIES = 1000
 BAND = (0.868, 0.930)  # exact, 99.9%, of the coverage of 90% intervals in 1,000 studies
 MOST_FAILED = 0.02
@@ -106,34 +104,6 @@ def test_a_posterior_half_as_wide_is_found(benchmark, monkeypatch):
     assert outside(benchmark, found) == set(benchmark.HEADS)
 
 
-def test_tokens_per_parameter_at_the_budget_of_chinchilla(chinchilla_fit):
-    """The reference posterior (NUTS of another implementation, weak priors) has 12.3 to 28.7 at 95%."""
-    best = bayescale.allocate(chinchilla_fit, GOPHER, level=0.95)
-    ratio = best.intervals["tokens_per_parameter"][0]
-    assert 11.0 < ratio.lower < 14.0
-    assert 25.5 < ratio.upper < 32.0
-    probability, expected = twenty(chinchilla_fit)
-    assert probability > 0.99  # within 0.5% of the best
-    assert expected < 0.0005
-    # Published constants, by other routes: 18 of Besiroglu et al., 59 of Hoffmann et al.
-    for key, ratio, low, high in (
-        ("besiroglu-2024", 18, 0, 1e-4),
-        ("hoffmann-2022", 59, 1e-3, 3e-3),
-    ):
-        law = bayescale.published(key)
-        found = bayescale.allocate(law, GOPHER).intervals["tokens_per_parameter"][0].median
-        assert round(found) == ratio
-        assert low <= twenty(law)[1] < high
-
-
-def twenty(fit):
-    """Probability of being among the best, and expected excess, of 20 tokens per parameter."""
-    region = bayescale.region(fit, GOPHER)
-    i = np.argmin(np.abs(np.log(region.D / region.N / 20)))
-    assert region.D[i] / region.N[i] == pytest.approx(20, rel=0.1)
-    return region.probability[i], region.expected[i]
-
-
 @pytest.mark.nightly
 @pytest.mark.filterwarnings("ignore")
 def test_replayed_decisions_hold(monkeypatch, public_data):
@@ -152,9 +122,5 @@ def test_replayed_decisions_hold(monkeypatch, public_data):
     for low, high in ((0.0, 0.1), (0.1, 0.5), (0.5, 1.0)):
         there = (seen >= low) & (seen < high)
         assert abs(seen[there].mean() - within[there].mean()) < 0.15, (low, high)
-
-    def regret(rule):
-        return np.mean([d.regret(rule) for d in every if rule in d.advised])
-
-    assert regret("median N of the posterior") < 0.006
-    assert regret("median N of the posterior") <= regret("approach 2")
+    regrets = [d.regret("median N of the posterior") for d in every]
+    assert np.mean(regrets) < 0.006

@@ -38,6 +38,7 @@ from sets import Split, read, splits
 
 README = Path(__file__).with_name("README.md")
 FRACTION = 0.65
+STRICT = 0.02  # the tolerance of compute that shows what depends on it
 REPLAYED = ("porian", "gemstones", "chinchilla")  # how the names of sets begin
 REFERRED = ("overtraining",)
 C = 5.76e23  # of Chinchilla and Gopher
@@ -66,8 +67,8 @@ def decisions(
     return found, verdicts
 
 
-def replay(folder: Path, tolerance: float = TOLERANCE) -> list[str]:
-    found, verdicts = decisions(folder, tolerance=tolerance)
+def replay(folder: Path) -> list[str]:
+    found, verdicts = decisions(folder)
     every = [d for each in found.values() for d in each]
     whole = {**found, "all": every}
     return [
@@ -108,6 +109,29 @@ def replay(folder: Path, tolerance: float = TOLERANCE) -> list[str]:
         *scores({name: outcomes(each, "seen") for name, each in whole.items()}),
         "",
         *reliability(*outcomes(every, "seen")),
+        "",
+        *strictly(folder),
+    ]
+
+
+def strictly(folder: Path) -> list[str]:
+    """What depends on how far the compute of one budget may differ."""
+    found, _ = decisions(folder, tolerance=STRICT)
+    found["all"] = [d for each in found.values() for d in each]
+    kinds = {
+        "`what_if`": "probability",
+        "laws of forecasts": "wider_probability",
+        "`predict`": "seen",
+    }
+    told = {name: outcomes(found["all"], kind) for name, kind in kinds.items()}
+    return [
+        f"With compute that differs by at most {STRICT:.0%}, the regrets:",
+        "",
+        *regrets(found),
+        "",
+        "and the probabilities, all sets together:",
+        "",
+        *scores(told, "by"),
     ]
 
 
@@ -211,16 +235,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the public tables")
     parser.add_argument("--parts", default=",".join(PARTS), help="with commas (%(default)s)")
-    parser.add_argument(
-        "--tolerance", type=float, default=TOLERANCE,
-        help="of the compute of one budget (%(default)s)",
-    )  # fmt: skip
     parser.add_argument("--write", action="store_true", help="renew the blocks of README.md")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     for name in options.parts.split(","):
-        more = (options.tolerance,) if name == "replay" else ()
-        lines = PARTS[name](options.data, *more)
+        lines = PARTS[name](options.data)
         print("\n".join(lines), flush=True)
         if options.write:
             README.write_text(renewed(README.read_text(), name, lines))

@@ -108,8 +108,8 @@ def outcomes(decisions: list[Decision], kind: str = "probability") -> tuple[np.n
     return probability, np.concatenate([d.excess <= NEAR for d in decisions])
 
 
-def scores(found: dict[str, tuple[np.ndarray, np.ndarray]]) -> list[str]:
-    head = ["set", "runs", "were within", "mean probability", "Brier score",
+def scores(found: dict[str, tuple[np.ndarray, np.ndarray]], what: str = "set") -> list[str]:
+    head = [what, "runs", "were within", "mean probability", "Brier score",
             "Brier score of the share itself"]  # fmt: skip
     body = [
         [name, str(len(p)), f"{o.mean():.2f}", f"{p.mean():.2f}", f"{brier(p, o):.3f}",
