@@ -32,28 +32,34 @@ def renew(page: Path, text: str, name: str = "run") -> None:
 
 
 def renew_rows(
-    page: Path, tables: Sequence[Sequence[str]], order: Iterable[str], cells: int = 1
+    page: Path,
+    tables: Sequence[Sequence[str]],
+    order: Iterable[str],
+    cells: int = 1,
+    name: str = "run",
 ) -> None:
     """Put rows into the tables of a page, in place of those of the same name; rows in an order.
 
     Parameters
     ----------
     page
-        Its block "run" has as many tables, with blank lines between them.
+        Its block has as many tables, with blank lines between them.
     tables
         Rows for each.
     order
         Names: the first cells of rows, with " | " between them.
     cells
         How many of them.
+    name
+        Of the block.
     """
-    blocks, names = block(page).split("\n\n"), list(order)
+    blocks, names = block(page, name).split("\n\n"), list(order)
     places = [i for i, text in enumerate(blocks) if text.startswith("| ")]
     for i, rows in zip(places, tables, strict=True):
         head, line, *old = blocks[i].splitlines()
         named = {" | ".join(_cells(row)[:cells]): row for row in [*old, *rows]}
-        blocks[i] = "\n".join([head, line, *(named[name] for name in names if name in named)])
-    renew(page, "\n\n".join(blocks))
+        blocks[i] = "\n".join([head, line, *(named[n] for n in names if n in named)])
+    renew(page, "\n\n".join(blocks), name)
 
 
 def _cells(row: str) -> list[str]:

@@ -13,6 +13,7 @@ from bayescale.parameters import Coordinate, parameter
 from bayescale.priors import LogNormal
 from conftest import TRUTH, monte_carlo, simulate
 
+GOPHER = 5.76e23  # FLOPs; the budget of Chinchilla and of Gopher
 REFERENCE = {"E": (1.808, 0.015), "alpha": (0.3456, 0.0093), "beta": (0.3606, 0.0101)}
 
 
@@ -20,9 +21,35 @@ def test_chinchilla_runs_agree_with_the_reference_posterior(chinchilla_fit):
     summary = chinchilla_fit.summary()
     for name, (median, sd) in REFERENCE.items():
         assert abs(summary[name].median - median) < 0.5 * sd, name
-    allocation = bayescale.allocate(chinchilla_fit, 5.76e23, level=0.95)
-    ratio = allocation.intervals["tokens_per_parameter"][0]
+
+
+def test_tokens_per_parameter_at_the_budget_of_chinchilla(chinchilla_fit):
+    """The reference posterior (NUTS of another implementation, weak priors) has 12.3 to 28.7 at 95%."""
+    best = bayescale.allocate(chinchilla_fit, GOPHER, level=0.95)
+    ratio = best.intervals["tokens_per_parameter"][0]
     assert abs(ratio.median - 19.0) < 0.5 * (28.7 - 12.3) / 3.92
+    assert 11.0 < ratio.lower < 14.0
+    assert 25.5 < ratio.upper < 32.0
+    probability, expected = twenty(chinchilla_fit)
+    assert probability > 0.99  # within 0.5% of the best
+    assert expected < 0.0005
+    # Published constants, by other routes: 18 of Besiroglu et al., 59 of Hoffmann et al.
+    for key, ratio, low, high in (
+        ("besiroglu-2024", 18, 0, 1e-4),
+        ("hoffmann-2022", 59, 1e-3, 3e-3),
+    ):
+        law = bayescale.published(key)
+        found = bayescale.allocate(law, GOPHER).intervals["tokens_per_parameter"][0].median
+        assert round(found) == ratio
+        assert low <= twenty(law)[1] < high
+
+
+def twenty(fit):
+    """Probability of being among the best, and expected excess, of 20 tokens per parameter."""
+    region = bayescale.region(fit, GOPHER)
+    i = np.argmin(np.abs(np.log(region.D / region.N / 20)))
+    assert region.D[i] / region.N[i] == pytest.approx(20, rel=0.1)
+    return region.probability[i], region.expected[i]
 
 
 def test_chinchilla_runs_are_sampled_well(chinchilla_fit):
@@ -37,7 +64,7 @@ def test_chinchilla_runs_are_sampled_well(chinchilla_fit):
 def test_outliers_left_in_hardly_move_the_allocation(public_data):
     fit = bayescale.fit(public_data / "chinchilla.csv")
     assert len(fit.runs) == 245
-    ratio = bayescale.allocate(fit, 5.76e23).intervals["tokens_per_parameter"][0]
+    ratio = bayescale.allocate(fit, GOPHER).intervals["tokens_per_parameter"][0]
     assert 15 < ratio.median < 22
 
 

@@ -14,14 +14,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+from fitted import chunks, coverage, every_level, model_of, table
 from truths import TRUTHS, Truth, studies
 
 from bayescale.calibration.quantities import drawn, names, rank
 from bayescale.calibration.replicates import SETS
 from bayescale.drift import DampedTrend
-from bayescale.inference.batch import BatchSettings, fit_chunk
-from bayescale.laws import get_law
-from bayescale.model import ModelSpec, data_of, model_spec
+from bayescale.model import ModelSpec, model_spec
 from bayescale.noise import get_noise
 from bayescale.sweep.work import judge
 
@@ -29,7 +28,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from pages import renew, renew_rows
 
 README = Path(__file__).with_name("README.md")
-LEVELS = (0.5, 0.8, 0.9, 0.95)
 OWN = ("alpha", "E", "N_opt", "loss_10x", "loss_100x")
 FAR = ("loss_10x", "loss_100x")
 HEADS = {
@@ -41,23 +39,18 @@ HEADS = {
 def places(spec: ModelSpec, made, answers, seed: int) -> dict[str, np.ndarray]:
     """Where the truths stand in the posteriors, in prior mass below; NaN where the sampling failed."""
     found = {name: np.full(len(made), np.nan) for name in names(spec)}
-    settings = BatchSettings(seed=seed, sets=SETS)
-    for start in range(0, len(made), SETS):
-        some = made[start : start + SETS]
-        data = [data_of(study.runs, spec.law.inputs, spec.drift, spec.effects) for study in some]
-        called = [f"study {start + i}" for i in range(len(some))]
-        fits = fit_chunk(spec, settings, called, data)
-        streams = [np.random.default_rng([seed, 2, start + i]) for i in range(len(some))]
+    for start, data, fits in chunks(spec, made, seed):
+        streams = [np.random.default_rng([seed, 2, start + i]) for i in range(len(fits))]
         vectors = [fit.u if fit.found else np.zeros((1, len(spec.coordinates))) for fit in fits]
         values = drawn(spec, SETS, data, vectors, answers, streams)
-        for i, study in enumerate(some):
-            if any(v.severity == "failed" for v in judge(fits[i], values[i])):
+        for i, fit in enumerate(fits):
+            if any(v.severity == "failed" for v in judge(fit, values[i])):
                 continue
-            truth = np.array([study.truth.get(name, np.nan) for name in names(spec)])
-            for name, r in zip(
-                names(spec), rank(truth, values[i], fits[i], streams[i]), strict=True
-            ):
-                if name in study.truth:
+            known = made[start + i].truth
+            truth = np.array([known.get(name, np.nan) for name in names(spec)])
+            ranks = rank(truth, values[i], fit, streams[i])
+            for name, r in zip(names(spec), ranks, strict=True):
+                if name in known:
                     found[name][start + i] = r
     return found
 
@@ -65,21 +58,14 @@ def places(spec: ModelSpec, made, answers, seed: int) -> dict[str, np.ndarray]:
 def own(truth: Truth, count: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Ranks under the model of the parameters, as `bayescale.fit` has it by default."""
     made, answers = studies(truth, count, seed)
-    options = {"law": "chinchilla", "noise": "student-t", "drift": None, **truth.options}
-    spec = model_spec(
-        get_law(options["law"]),
-        get_noise(options["noise"]),
-        drift=options["drift"],
-        effects=options.get("effects"),
-    )
-    return places(spec, made, answers, seed)
+    return places(model_of(truth), made, answers, seed)
 
 
 def forecast(truth: Truth, count: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Ranks of losses under the default forecast: half of the draws from the law, half from a wider one."""
+    """Ranks of losses under the default forecast: half from the law, half from a wider one if it has one."""
     made, answers = studies(truth, count, seed)
-    noise = get_noise("student-t-trend")
-    laws = (get_law("chinchilla"), get_law("chinchilla").wider)
+    noise, law = get_noise("student-t-trend"), model_of(truth).law
+    laws = (law,) if law.wider is None else (law, law.wider)
     each = [
         places(
             model_spec(law, noise, drift=DampedTrend(), effects=truth.options.get("effects")),
@@ -90,20 +76,6 @@ def forecast(truth: Truth, count: int, seed: int = 0) -> dict[str, np.ndarray]:
         for law in laws
     ]
     return {name: np.mean([ranks[name] for ranks in each], axis=0) for name in FAR}
-
-
-def coverage(ranks: np.ndarray) -> dict[float, float]:
-    kept = ranks[np.isfinite(ranks)]
-    return {level: float(np.mean(np.abs(kept - 0.5) < level / 2)) for level in LEVELS}
-
-
-def table(found: dict[str, list[tuple[str, np.ndarray]]], cell) -> list[str]:
-    heads = [name for name, _ in next(iter(found.values()))]
-    lines = ["| truth | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
-    for name, columns in found.items():
-        cells = [cell(r) if np.isfinite(r).any() else "" for _, r in columns]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return lines
 
 
 def main() -> None:
@@ -165,10 +137,6 @@ def main() -> None:
             renew_rows(README, [short[2:], long[2:]], TRUTHS)
         else:
             renew(README, "\n".join(block))
-
-
-def every_level(ranks: np.ndarray) -> str:
-    return " / ".join(f"{100 * share:.0f}" for share in coverage(ranks).values())
 
 
 if __name__ == "__main__":

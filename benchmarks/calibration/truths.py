@@ -102,6 +102,9 @@ TRUTHS = {
         "scatter that grows by a factor of e^0.5 for a decade less of compute", scatter=with_trend
     ),
     "collinear": Truth("D = 20 N but for 5%", design=collinear),
+    "coupled law": Truth(
+        "the coupled law, fitted by itself", law=COUPLED, options={"law": "coupled"}
+    ),
     "another law": Truth("the coupled law, fitted by chinchilla", law=COUPLED),
     "drift": Truth("the law with a damped trend drawn from its prior", drift=DRIFT),
 }
