@@ -14,15 +14,16 @@ def markers(name: str) -> tuple[str, str]:
 def block(page: Path, name: str = "run") -> str:
     """What stands between the markers of a page."""
     begin, end = markers(name)
-    return page.read_text().partition(begin)[2].partition(end)[0].strip()
+    return page.read_text().partition(begin)[2].partition(end)[0].strip("\n")
 
 
 def renew(page: Path, text: str, name: str = "run") -> None:
     """Put another text between the markers of a page."""
     begin, end = markers(name)
+    text = text.strip("\n")  # and not the spaces before a first line of code
     whole, count = re.subn(
         f"({begin}\n).*?({end})",
-        lambda m: f"{m[1]}\n{text.strip()}\n\n{m[2]}",
+        lambda m: f"{m[1]}\n{text}\n\n{m[2]}",
         page.read_text(),
         flags=re.DOTALL,
     )
