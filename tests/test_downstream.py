@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import bayescale
 from bayescale import InputError, Runs, compare_metrics, predict_error, thresholded
+from bayescale.cli.main import app
 from conftest import synthetic_posterior
 
 
@@ -68,6 +70,23 @@ def test_result_prints_and_serialises(synthetic, second):
     assert plain["points"][0]["median"] == found.intervals[0].median
     again = predict_error(synthetic, second, N, D)
     np.testing.assert_array_equal(again.draws, found.draws)
+
+
+def test_the_command(synthetic, second, tmp_path):
+    fit, errors = synthetic.save(tmp_path / "fit.nc"), second.save(tmp_path / "errors.nc")
+    words = ["predict", str(fit), "--params", "2e8,1e9", "--tokens", "4e9,2e10", "--seed", "3"]
+    done = CliRunner().invoke(app, [*words, "--through", str(errors), "--json"])
+    assert done.exit_code == 0, done.stderr
+    expected = predict_error(synthetic, second, N, D, seed=3)
+    assert json.loads(done.stdout) == expected.to_json()
+    printed = CliRunner().invoke(app, [*words, "--through", str(errors), "--kind", "law"]).stdout
+    assert predict_error(synthetic, second, N, D, kind="law", seed=3).table().caption in printed
+    for more, message in (
+        (["--given", "chance=0.25"], "--given: it is given without --through"),
+        (["--through", str(errors), "--backtest"], "--backtest: it is given with --through"),
+    ):
+        with pytest.raises(InputError, match=message):
+            CliRunner().invoke(app, [*words, *more], catch_exceptions=False)
 
 
 def test_bad_input(synthetic, second):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,6 +31,7 @@ from bayescale.cli.options import (
     At,
     CompareTo,
     FitOrPublished,
+    Given,
     GroupName,
     Json,
     LawClass,
@@ -39,6 +39,7 @@ from bayescale.cli.options import (
     Plot,
     Quiet,
     TableOption,
+    Through,
     by_symbol,
     parse_failed,
     parse_number,
@@ -84,18 +85,8 @@ def run(
         list[str] | None,
         typer.Option(metavar="SHARE,...", help="The same as errors: 1 less the accuracy."),
     ] = None,
-    through: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="ERRORFIT", help="A fit of error-sigmoid or error-exponential, on this loss."
-        ),
-    ] = None,
-    given: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ROLE=NUMBER,...", help="Other inputs of its law, such as chance=0.25."
-        ),
-    ] = None,
+    through: Through = None,
+    given: Given = None,
     inference_tokens: InferenceTokens = None,
     params: Annotated[
         str | None, typer.Option(metavar="N", help="The size, if it is fixed.")

@@ -120,6 +120,16 @@ At = Annotated[
     list[str] | None,
     typer.Option(metavar="ROLE=NUMBER,...", help="Other inputs of the law, such as experts=16."),
 ]
+Through = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="ERRORFIT", help="A fit of error-sigmoid or error-exponential, on this loss."
+    ),
+]
+Given = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ROLE=NUMBER,...", help="Other inputs of its law, such as chance=0.25."),
+]
 Seed = Annotated[int, typer.Option(help="Seed: the same seed gives the same numbers.")]
 ExecutorName = Annotated[
     str, typer.Option(help="local (threads of this process) or ray (a Ray cluster).")

@@ -16,12 +16,14 @@ from bayescale.cli.options import (
     Columns,
     CompareTo,
     FitOrPublished,
+    Given,
     GroupName,
     Json,
     LawClass,
     Level,
     Quiet,
     TableOption,
+    Through,
     Where,
     by_symbol,
     parse_columns,
@@ -64,6 +66,8 @@ def run(
     kind: Annotated[
         Kind, typer.Option(help="A new run's loss with its scatter, or the law's mean.")
     ] = Kind.run,
+    through: Through = None,
+    given: Given = None,
     compare_to: CompareTo = None,
     level: Level = 0.9,
     seed: Annotated[int, typer.Option(help="Seed of the scatter of new runs.")] = 0,
@@ -81,7 +85,7 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Predict the loss at any N and D, with intervals and the distance beyond the runs."""
+    """Predict the loss at any N and D, or the downstream error, with intervals."""
     allow_failed = parse_failed(allow)
     values: dict[str, Any] = {
         "N": parse_numbers("--params", params),
@@ -96,6 +100,7 @@ def run(
             Problem("--backtest", "the fit is a pooled one", "a backtest is of one set of runs",
                     "leave it out, or fit the group alone")
         )  # fmt: skip
+    _check_through(through, given, backtest, compare_to)
     with progress("predicting", quiet or json):
         from bayescale.prediction import predict
         from bayescale.runs import read_points
@@ -105,10 +110,17 @@ def run(
         if runs is not None:
             points = read_points(runs, posterior.inputs, parse_columns(columns), where)
         options: Any = {"level": level, "seed": seed, "allow_failed": allow_failed}
-        prediction = predict(
+        prediction: Any = predict(
             posterior, **values, at=inputs, points=points, kind=kind.value, **options
         )
         others = beside(compare_to, partial(predict, points=prediction.points, level=level))
+        if through is not None:
+            from bayescale.downstream import predict_error
+
+            step = of_one_law(open_fit(through, None, None), through, "errors are of one law")
+            options |= {"points": prediction.points, "kind": kind.value,
+                        "given": by_symbol(parse_values("--given", given)) or None}  # fmt: skip
+            prediction = predict_error(posterior, step, **options)
     if backtest:
         test = of_one_law(posterior, fit, "a backtest is of one law")
         with bar(quiet or json) as shown:
@@ -122,3 +134,25 @@ def run(
     tables = partial(as_tables, prediction.table(), others)
     emit_result(prediction.to_json, tables, table, json, **as_json(others))
     report(posterior, prediction.decades_beyond, quiet or json)
+
+
+def _check_through(
+    through: Path | None,
+    given: list[str] | None,
+    backtest: bool,
+    compare_to: list[str] | None,
+) -> None:
+    """Raise if what is asked does not go with errors in two steps."""
+    if through is None:
+        if given:
+            raise InputError(
+                Problem("--given", "it is given without --through", "it is of the law of error",
+                        "write --through errors.nc too, or --at for the law of loss")
+            )  # fmt: skip
+        return
+    for option, asked in (("--backtest", backtest), ("--compare-to", compare_to)):
+        if asked:
+            raise InputError(
+                Problem(option, "it is given with --through", "it is of losses, and not of errors",
+                        "leave one of them out")
+            )  # fmt: skip
