@@ -137,7 +137,7 @@ class Posterior:
             "noise": spec.noise,
             "priors": dict(spec.priors),
             "drift": FORECASTS if self.make_forecasters is not None else spec.drift,
-            "effects": None if spec.effects is None else spec.effects.label,
+            "effects": spec.effects,
             "allow": self.provenance.get("allowed", ()),
             "wider": self.provenance.get("wider", True),
         }
@@ -253,8 +253,7 @@ class Posterior:
             for p in source.parameters()
         }
         if self.spec.effects is not None:
-            name = self.spec.effects.parameter.name
-            found[name] = np.asarray(self.coordinates[name])
+            found |= {n: np.asarray(self.coordinates[n]) for n in self.spec.effects.names}
         return found
 
     @property
@@ -263,7 +262,7 @@ class Posterior:
         if self.spec.effects is None:
             return f"{len(self.runs)} runs"
         names, _ = self.spec.effects.groups(self.runs)
-        return f"{len(self.runs)} rows in {len(names)} groups by {self.spec.effects.label}"
+        return f"{len(self.runs)} rows in {len(names)} groups by {self.spec.effects}"
 
     @cached_property
     def derived(self) -> Draws:
@@ -402,9 +401,9 @@ class Posterior:
         noise = jax.tree.map(lambda field: field[:, None], self.flat_noise())
         draws = self.shape[0] * self.shape[1]
         known = np.broadcast_to(np.asarray(relative_se, dtype=np.float64), (draws, len(below)))
-        if self.spec.effects is not None:  # a group of one row is scattered by both scales together
-            omega = flat(self.coordinates[self.spec.effects.parameter.name])
-            known = np.hypot(known, omega[:, None])
+        if self.spec.effects is not None:  # a group of one row is scattered by all scales together
+            shared = flat(self.spec.effects.alone(self.coordinates))
+            known = np.hypot(known, shared[:, None])
         return noise, known, np.maximum(below, 0.0)
 
     def flat_law(self) -> Law:
@@ -450,7 +449,7 @@ class Posterior:
         Those that are the prior (`contractions`) are marked so, in a column that is there only then.
         """
         summary = self.summary(level)
-        shared = [] if self.spec.effects is None else [self.spec.effects.parameter]
+        shared = () if self.spec.effects is None else self.spec.effects.parameters
         declared = [*self.spec.law.parameters(), *self.spec.noise.parameters(), *shared]
         declared += [p for p in (*DERIVED, SCALE) if p.name in self.derived]
         marks = [self.mark(p.name) for p in declared]
