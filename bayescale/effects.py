@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from bayescale.ornstein_uhlenbeck import Steps, columns_of, drawn, innovations
 from bayescale.parameters import Coordinate, Parameter
 from bayescale.priors import LogNormal
 from bayescale.runs import Runs
+from bayescale.runs.catalogue import is_size
 from bayescale.runs.sharing import sharing
 
 Floats = NDArray[np.float64]
@@ -164,6 +165,22 @@ class Effects:
                         "above 0 everywhere")
             )  # fmt: skip
         return np.log10(values)
+
+    def lie_along(self, runs: Runs, inputs: Sequence[str]) -> str | None:
+        """Return the input that grows along runs whose rows are taken as independent but for a shift.
+
+        None if the rows of a group are not those of one run, or the model says along what they lie.
+        """
+        if self.label != "run_id" or self.along is not None:
+            return None
+        _, group = self.groups(runs)
+        for symbol in filter(is_size, inputs):
+            within = np.zeros(int(group.max()) + 1), np.full(int(group.max()) + 1, np.inf)
+            np.maximum.at(within[0], group, runs[symbol])
+            np.minimum.at(within[1], group, runs[symbol])
+            if np.any(within[0] > within[1]):
+                return symbol
+        return None
 
     def log_densities(
         self,

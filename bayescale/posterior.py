@@ -17,7 +17,7 @@ from bayescale.drift import FORECASTS, SCALE, drift_name, log_compute
 from bayescale.errors import FailedFitError
 from bayescale.intervals import DEFAULT_LEVEL, Interval, flat, summarise
 from bayescale.laws import ClosedFormOptimum, Law, law_losses
-from bayescale.misfit import Misfit, misfit
+from bayescale.misfit import Misfit, misfit, misfit_along
 from bayescale.model import ModelSpec, prior_draws, span_of
 from bayescale.noise import Noise
 from bayescale.parameters import Parameter
@@ -157,17 +157,31 @@ class Posterior:
 
     @cached_property
     def misfit(self) -> Misfit | None:
-        """What is systematic in the residuals of a law of one variable; None if nothing is.
+        """What is systematic in the residuals of the law; None if nothing is.
 
-        Not looked at where the model explains what goes together along x: a drift, or shared shifts.
+        Looked at are a law of one variable, along x, and rows of runs that share shifts, along each
+        run; not where the model explains what goes together there.
         """
-        alone = len(self.inputs) == 1 and self.spec.drift is None and self.spec.effects is None
-        if not alone:
+        effects, symbol = self.spec.effects, self.lies_along
+        if symbol is None:
             return None
         points = {symbol: self.runs[symbol] for symbol in self.inputs}
         thinned = jax.tree.map(lambda field: field[:: len(field) // MEDIAN_OF + 1], self.flat_law())
         middle = np.median(np.log(law_losses(thinned, points)), axis=0)
-        return misfit(points[self.inputs[0]], np.log(self.runs.loss) - middle)
+        residuals = np.log(self.runs.loss) - middle
+        if effects is None:
+            return misfit(points[symbol], residuals)
+        return misfit_along(effects.groups(self.runs)[1], points[symbol], residuals)
+
+    @property
+    def lies_along(self) -> str | None:
+        """The input along which neighbours may err together, unknown to the model; None if there is none."""
+        effects = self.spec.effects
+        if self.spec.drift is not None:
+            return None
+        if effects is None:
+            return self.inputs[0] if len(self.inputs) == 1 else None
+        return effects.lie_along(self.runs, self.inputs)
 
     @cached_property
     def contractions(self) -> dict[str, Contraction]:
