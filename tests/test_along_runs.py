@@ -3,10 +3,10 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas
 import pytest
-from jax.test_util import check_grads
 from scipy import stats
 from typer.testing import CliRunner
 
@@ -167,17 +167,22 @@ def test_without_wander_the_density_is_that_of_plain_effects():
 
 
 def test_slopes_are_those_of_differences():
-    seen = Seen()
+    seen, noise = Seen(), NOISES[1]
+
+    def total(values):
+        one = dict(zip(ALONG.names, jnp.exp(values[:3]), strict=True))
+        rows = values[3:], seen.se, seen.below, np.ones(23)
+        return ALONG.log_densities(noise, one, *rows, seen.columns).sum()
+
     with jax.enable_x64(True):
-
-        def total(log_scales, residual):
-            one = dict(zip(ALONG.names, jax.numpy.exp(log_scales), strict=True))
-            rows = residual, seen.se, seen.below, np.ones(23)
-            return ALONG.log_densities(NOISES[1], one, *rows, seen.columns).sum()
-
-        check_grads(
-            total, (np.log(SCALES[0]), seen.residual), order=2, eps=1e-6, atol=1e-3, rtol=1e-4
+        at, both = (
+            np.concatenate([np.log(SCALES[0]), seen.residual]),
+            jax.jit(jax.value_and_grad(total)),
         )
+        slope = both(at)[1]
+        steps = 1e-5 * np.eye(26) * np.where(np.arange(26) < 3, 1.0, 0.01)
+        found = [(both(at + h)[0] - both(at - h)[0]) / (2 * h.sum()) for h in steps]
+    np.testing.assert_allclose(found, slope, rtol=1e-5, atol=1e-5)
 
 
 def test_some_of_the_rows_and_tables_together():
@@ -229,7 +234,7 @@ def test_the_process_is_drawn_along_each_run():
 @pytest.fixture(scope="module")
 def fitted():
     return bayescale.fit(
-        curves(rows=20), noise="gaussian", effects=ALONG, drift="none", draws=500, seed=1
+        curves(rows=10), noise="gaussian", effects=ALONG, drift="none", draws=500, seed=1
     )
 
 
@@ -240,7 +245,7 @@ def test_a_fit_along_runs(fitted):
     for name, truth in {"sigma": 0.0015, "kappa": 0.006, "length": 0.3, "alpha": 0.35}.items():
         assert summary[name].lower < truth < summary[name].upper, name
     text = repr(fitted)
-    assert "240 rows in 12 groups by run_id, correlated along D" in text
+    assert "120 rows in 12 groups by run_id, correlated along D" in text
     assert "decades of D" in text
 
 
@@ -261,14 +266,14 @@ def test_a_new_run_has_all_of_the_scatter(fitted):
 
 def test_simulated_rows_go_together_along_their_run(fitted):
     made = bayescale.simulate(fitted, fitted.runs, sets=500, seed=1)
-    scatter = np.log(made.loss / made.law_loss).reshape(500, 12, 20)
+    scatter = np.log(made.loss / made.law_loss).reshape(500, 12, 10)
     sigma, kappa, length = (np.median(fitted.coordinates[n]) for n in ("sigma", "kappa", "length"))
     steps = np.diff(scatter, axis=2).std(axis=(0, 1))
-    gaps = np.diff(np.log10(np.linspace(1 / 20, 1, 20)))
+    gaps = np.diff(np.log10(np.linspace(1 / 10, 1, 10)))
     expected = np.sqrt(2 * sigma**2 + 2 * kappa**2 * (1 - np.exp(-gaps / length)))
     np.testing.assert_allclose(steps, expected, rtol=0.12)
     apart = bayescale.simulate(fitted, fitted.runs.inputs, sets=200, seed=1)
-    scatter = np.log(apart.loss / apart.law_loss).reshape(200, 12, 20)
+    scatter = np.log(apart.loss / apart.law_loss).reshape(200, 12, 10)
     assert np.diff(scatter, axis=2).std() > 1.3 * kappa
 
 
@@ -294,10 +299,11 @@ def test_rows_of_a_padded_table_and_of_weight_0():
     weight = np.pad(keep.astype(float), (0, 24))
     draws = prior_draws(spec, data.reference, 3, seed=3)
     with jax.enable_x64(True):
+        density = jax.jit(spec.log_likelihood)
         for i in range(3):
             point = {name: float(values[i]) for name, values in draws.items()}
-            found = spec.log_likelihood(point, data._replace(weight=weight))
-            assert found == pytest.approx(float(spec.log_likelihood(point, fewer)), rel=1e-9)
+            found = density(point, data._replace(weight=weight))
+            assert found == pytest.approx(float(density(point, fewer)), rel=1e-9)
 
 
 def test_what_cannot_be():
@@ -314,7 +320,7 @@ def test_the_command(tmp_path):
     from bayescale.cli.main import app
 
     path, saved = tmp_path / "runs.csv", tmp_path / "fit.nc"
-    pandas.DataFrame(curves(rows=20)).to_csv(path, index=False)
+    pandas.DataFrame(curves(rows=10)).to_csv(path, index=False)
     refused = CliRunner().invoke(app, ["fit", str(path), "--along", "D"])
     assert isinstance(refused.exception, InputError)
     assert "--effects run_id" in str(refused.exception)
@@ -335,12 +341,30 @@ def test_the_command(tmp_path):
 
 def test_rows_that_go_together_are_named():
     """By a fit whose effects are one shift for each run."""
-    options = {"noise": "gaussian", "effects": "run_id", "drift": "none", "draws": 500}
-    for kappa, said in ((0.006, True), (1e-6, False)):
-        posterior = bayescale.fit(curves(rows=20, kappa=kappa), **options)
-        verdicts = {v.code: v for v in posterior.verdicts}
-        assert ("correlated-rows" in verdicts) is said
-        assert not said or "--effects run_id --along D" in verdicts["correlated-rows"].advice
+    posterior = bayescale.fit(
+        curves(rows=10), noise="gaussian", effects="run_id", drift="none", draws=100, chains=2
+    )
+    found = next(v for v in posterior.verdicts if v.code == "correlated-rows")
+    assert "--effects run_id --along D" in found.advice
+
+
+@pytest.mark.nightly
+def test_whatever_takes_effects_takes_them_along_runs():
+    table = curves(rows=6)
+    fit = bayescale.fit(table, effects=ALONG, draws=200)
+    assert [m.spec.effects for m in fit.forecasters] == [ALONG] * 2
+    assert len(bayescale.predict(fit, N=1e10, D=1e12).intervals) == 1
+    assert fit.settings["effects"] == ALONG
+    sampled = bayescale.bootstrap(table, effects=ALONG, samples=20)
+    assert (sampled.clusters, sampled.n_clusters) == ("run_id", 12)
+    assert 0.4 < sampled.widths["alpha"] < 2
+    for by in ("run_id", "D"):  # rows of D are left out from within runs
+        moved = bayescale.influence(table, effects=ALONG, by=by, method="laplace-is")
+        assert {"omega", "kappa", "length"} <= set(moved.intervals)
+    done = bayescale.backtest(table, effects=ALONG, fractions=[0.7])
+    assert done.origins[0].status in ("ok", "warn")
+    found = bayescale.compare(table, ["chinchilla", "coupled"], effects=ALONG, score="loo")
+    assert len(found.laws) == 2
 
 
 @pytest.mark.nightly

@@ -146,6 +146,7 @@ def shared():
 
 def test_a_fit_with_effects(shared):
     assert shared.diagnostics.divergences == 0
+    assert "correlated-rows" not in [v.code for v in shared.verdicts]
     assert list(shared.parameters) == [*TRUTH_ORDER, "sigma", "omega"]
     summary = shared.summary()
     assert summary["sigma"].lower < SHIFT["sigma"] < summary["sigma"].upper
