@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bayescale.designing import Design, design
     from bayescale.diagnostics import Diagnostics, Verdict
     from bayescale.downstream import ErrorPrediction, predict_error
+    from bayescale.effects import Effects
     from bayescale.emergence import MetricComparison, compare_metrics, thresholded
     from bayescale.errors import BayescaleError, DesignError, FailedFitError, InputError
     from bayescale.estimation import PointEstimate, point_estimate
@@ -57,6 +58,7 @@ _HOMES = {
     "Design": "designing",
     "DesignError": "errors",
     "Diagnostics": "diagnostics",
+    "Effects": "effects",
     "ErrorPrediction": "downstream",
     "FailedFitError": "errors",
     "Identifiability": "identifiability",
@@ -123,6 +125,7 @@ __all__ = [
     "Design",
     "DesignError",
     "Diagnostics",
+    "Effects",
     "ErrorPrediction",
     "FailedFitError",
     "Identifiability",

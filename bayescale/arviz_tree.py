@@ -36,7 +36,7 @@ def to_arviz(posterior: Posterior, seed: int = 0) -> xarray.DataTree:
     prior_law, prior_noise = posterior.prior(seed=seed)
     replicated, prior_replicated = _predictive(posterior, prior_law, prior_noise, seed)
     effects = posterior.spec.effects
-    shared = {} if effects is None else {effects.parameter.name: _omegas(posterior, seed)[1][None]}
+    shared = {name: draws[None] for name, draws in _scales(posterior, seed)[1].items()}
     groups: dict[str, dict[str, Any]] = {
         "posterior": {**posterior.parameters, **posterior.derived},
         "prior": {
@@ -102,41 +102,41 @@ def log_likelihood(posterior: Posterior) -> np.ndarray:
     """
     inputs, known, below = _seen(posterior)
     observed = posterior.runs.log_loss
-    names, group = _groups(posterior)
+    names, columns = _groups(posterior)
     # Among the runs a drift is what its increments say, whatever the seed.
     every = (posterior.shape[0] * posterior.shape[1], len(observed))
     drift = np.broadcast_to(posterior.drift_path(inputs), every)
-    draws = posterior.flat_law(), posterior.flat_noise(), drift, _omegas(posterior, 0)[0]
+    draws = posterior.flat_law(), posterior.flat_noise(), drift, _scales(posterior, 0)[0]
     with jax.enable_x64(True):
         found = np.asarray(
-            _densities(posterior.spec.effects, *draws, observed, inputs, known, below, group)
+            _densities(posterior.spec.effects, *draws, observed, inputs, known, below, columns)
         )
     return found[:, : len(names) or None].reshape(*posterior.shape, -1)
 
 
 @partial(jax.jit, static_argnums=0)
 def _densities(
-    effects: Effects | None, law: Any, noise: Any, drift: Any, omega: Any, *seen: Any
+    effects: Effects | None, law: Any, noise: Any, drift: Any, scales: Any, *seen: Any
 ) -> Any:
     """Log densities of the rows, or of as many groups as there may be, shape (draws, rows)."""
-    observed, inputs, known, below, group = seen
+    observed, inputs, known, below, columns = seen
 
-    def one(law: Any, noise: Any, drift: Any, omega: Any) -> Any:
+    def one(law: Any, noise: Any, drift: Any, scales: Any) -> Any:
         log_mean = jnp.log(law.loss(inputs)) + drift
         if effects is None:
             return noise.likelihood(observed, log_mean, known, below)
         weight, residual = jnp.ones_like(log_mean), observed - log_mean
-        return effects.log_densities(noise, omega, residual, known, below, weight, group)
+        return effects.log_densities(noise, scales, residual, known, below, weight, columns)
 
-    return jax.vmap(one)(law, noise, drift, omega)
+    return jax.vmap(one)(law, noise, drift, scales)
 
 
 def _groups(posterior: Posterior) -> tuple[tuple[str, ...], np.ndarray]:
-    """Names of the groups of rows that share shifts, none without effects, and each row's group."""
+    """Names of the groups of rows that share shifts, none without effects, and their columns."""
     effects = posterior.spec.effects
     if effects is None:
-        return (), np.arange(len(posterior.runs))
-    return effects.groups(posterior.runs)
+        return (), np.empty((len(posterior.runs), 0))
+    return effects.groups(posterior.runs)[0], effects.columns(posterior.runs)
 
 
 def _seen(posterior: Posterior) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
@@ -153,29 +153,30 @@ def _predictive(
     """Replicated log losses of the runs, and prior replicates."""
     effects = posterior.spec.effects
     inputs, se, below = _seen(posterior)
-    _, group = _groups(posterior)
-    omega, prior_omega = _omegas(posterior, seed)
+    _, columns = _groups(posterior)
+    scales, prior_scales = _scales(posterior, seed)
     means = [np.log(law_losses(law, inputs)) for law in (posterior.flat_law(), prior_law)]
     generator = np.random.default_rng(seed)
 
-    def scattered(mean: Any, scatter: Any, omega: Any) -> np.ndarray:
+    def scattered(mean: Any, scatter: Any, scales: Any) -> np.ndarray:
         scatter = jax.tree.map(lambda field: field[:, None], scatter)
         if effects is None:
             return scatter.observed(generator, mean, se, below)
-        return mean + effects.scatter(scatter, omega[:, None], generator, se, below, group)
+        scales = {name: draws[:, None] for name, draws in scales.items()}
+        return mean + effects.scatter(scatter, scales, generator, se, below, columns)
 
     mean = means[0] + posterior.drift_path(inputs, seed)
-    replicated = scattered(mean, posterior.flat_noise(), omega)
+    replicated = scattered(mean, posterior.flat_noise(), scales)
     prior_mean = means[1] + posterior.prior_drift_path(inputs, seed)
-    prior_replicated = scattered(prior_mean, prior_noise, prior_omega)
+    prior_replicated = scattered(prior_mean, prior_noise, prior_scales)
     return replicated.reshape(*posterior.shape, len(posterior.runs)), prior_replicated
 
 
-def _omegas(posterior: Posterior, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draws of the scale of the shifts: posterior, and those that go with `Posterior.prior`."""
-    effects, (chains, draws) = posterior.spec.effects, posterior.shape
+def _scales(posterior: Posterior, seed: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Draws of the coordinates of effects: posterior, and those that go with `Posterior.prior`."""
+    effects = posterior.spec.effects
     if effects is None:
-        return np.zeros(chains * draws), np.zeros(PRIOR_DRAWS)
-    name = effects.parameter.name
+        return {}, {}
     prior = prior_draws(posterior.spec, posterior.reference, PRIOR_DRAWS, seed)
-    return flat(posterior.coordinates[name]), prior[name]
+    flattened = {name: flat(posterior.coordinates[name]) for name in effects.names}
+    return flattened, {name: prior[name] for name in effects.names}

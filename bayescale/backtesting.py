@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayescale.diagnostics import Verdict
 from bayescale.drift import FORECASTS, DampedTrend, drift_name, log_compute
+from bayescale.effects import Effects
 from bayescale.errors import DesignError, FailedFitError, InputError, Problem
 from bayescale.fitting import fit, prepare, runs_for
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
@@ -299,7 +300,7 @@ def backtest(
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
     drift: str | DampedTrend | None = FORECASTS,
-    effects: str | None = None,
+    effects: str | Effects | None = None,
     wider: bool = True,
     compute: ArrayLike | None = None,
     allow: Collection[str] = (),

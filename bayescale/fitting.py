@@ -20,7 +20,7 @@ import jax
 from bayescale.centred import Centred, CentredData
 from bayescale.datasets import is_dataset, load_dataset
 from bayescale.drift import FORECASTS, DampedTrend, get_drift
-from bayescale.effects import Effects
+from bayescale.effects import Effects, label_of
 from bayescale.errors import DesignError, InputError, Problem
 from bayescale.inference.engine import compile_together, draw_posterior
 from bayescale.inference.nuts import Sampler
@@ -55,7 +55,7 @@ def fit(
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
     drift: str | DampedTrend | None = FORECASTS,
-    effects: str | None = None,
+    effects: str | Effects | None = None,
     wider: bool = True,
     allow: Collection[str] = (),
     seed: int = 0,
@@ -96,7 +96,9 @@ def fit(
     effects
         A label (``run_id``, ``group``, ``seed``) or input (``N``, ``D``, ``C``) whose rows share a
         shift of log loss, of scale omega: checkpoints of one run, runs of one size. Scatter of new
-        runs contains it. See `bayescale.effects.Effects`; not with Laplace noise.
+        runs contains it. Where rows that lie close to each other along a run go together, as dense
+        checkpoints do, ``Effects("run_id", along="D")``. See `bayescale.Effects`; not with Laplace
+        noise.
     wider
         With ``drift="forecasts"``: half of the forecasts come from a law that contains this one, if
         there is one; without, all come from this law and its drift.
@@ -267,7 +269,7 @@ def prepare(
     runs = runs_for(runs, spec.law, x)
     check_counts(runs, spec.noise)
     inputs = spec.law.inputs
-    label = None if spec.effects is None else spec.effects.label
+    label = label_of(spec.effects)
     wanted = inputs, len(spec.law.parameters()), spec.law.name
     lifted = check_design(runs, *wanted, allow, label, spec.law.falls_in)
     data = data_of(runs, inputs, spec.drift, spec.effects, extremes=spec.law.extremes)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bayescale.effects import Effects
 from bayescale.inference.batch import Method
 from bayescale.intervals import DEFAULT_LEVEL, Interval
 from bayescale.laws import Law
@@ -179,7 +180,7 @@ def influence(
     flops: ArrayLike | None = None,
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
-    effects: str | None = None,
+    effects: str | Effects | None = None,
     allow: Collection[str] = (),
     method: Method = "auto",
     seed: int = 0,

@@ -1,4 +1,4 @@
-"""What a law of one variable leaves in the order of x: whether it misses the shape of its runs."""
+"""What a law leaves in the order of x, or along each run: residuals of neighbours that go together."""
 
 from __future__ import annotations
 
@@ -86,3 +86,33 @@ def misfit(x: ArrayLike, residuals: ArrayLike) -> Misfit | None:
     longest = max(stretches, key=len)
     ends = float(places[longest[0]]), float(places[longest[-1]])
     return Misfit(ratio, p_value, *ends, len(longest), float(values[longest].mean()))
+
+
+def misfit_along(group: ArrayLike, place: ArrayLike, residuals: ArrayLike) -> Misfit | None:
+    """Return what goes together along the rows of each group, their mean apart; None if nothing does.
+
+    The test of `misfit` on the rows of one group after the other. Residuals about the mean of a group
+    alternate a little, so false alarms are rarer than they are there. Places are counted from 0.
+
+    Parameters
+    ----------
+    group
+        Index of the group of each row, shape (rows,).
+    place
+        Where it lies along its group, shape (rows,).
+    residuals
+        As in `misfit`.
+
+    Examples
+    --------
+    >>> run, step = np.repeat([0, 1], 20), np.tile(np.arange(20.0), 2)
+    >>> misfit_along(run, step, run + np.cos(40 * step)) is None
+    True
+    >>> round(misfit_along(run, step, run + np.sin(step / 3)).ratio, 2)
+    0.13
+    """
+    codes = np.asarray(group, np.intp)
+    order = np.lexsort((np.asarray(place, float), codes))
+    values, codes = np.asarray(residuals, float)[order], codes[order]
+    means = np.bincount(codes, values) / np.maximum(np.bincount(codes), 1)
+    return misfit(np.arange(len(values)), values - means[codes])

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayescale.drift import DampedTrend, Span, log_compute
-from bayescale.effects import Effects, get_effects
+from bayescale.effects import Effects, get_effects, renewed
 from bayescale.errors import InputError, Problem
 from bayescale.laws import Law
 from bayescale.noise import Noise
@@ -44,8 +44,9 @@ class Data(NamedTuple):
     basis
         What one unit of each increment of the drift adds to log loss, shape (size, increments).
     group
-        Index of the group of each run whose rows share a shift, as floats, shape (size, 1); (size, 0)
-        for a model without effects.
+        The group of each run whose rows share a shift, shape (size, 1), and with `Effects.along` the
+        order of the rows and their places, shape (size, 3), all as floats; (size, 0) for a model without
+        effects.
     """
 
     inputs: Mapping[str, Any]
@@ -109,7 +110,7 @@ class ModelSpec:
     def beliefs(self) -> tuple[Coordinate, ...]:
         """The coordinates of the law, of the noise and of the effects, with the priors in force."""
         chosen = dict(self.priors)
-        shared = () if self.effects is None else (self.effects.coordinate,)
+        shared = () if self.effects is None else self.effects.coordinates
         return tuple(
             replace(c, prior=chosen.get(c.name, c.prior))
             for c in (*self.law.coordinates, *self.noise.coordinates, *shared)
@@ -151,9 +152,9 @@ class ModelSpec:
         if self.effects is None:
             return jnp.sum(data.weight * self.log_densities(coordinates, data))
         noise, log_mean = self._means(coordinates, data)
-        omega, residual = coordinates[self.effects.coordinate.name], data.log_loss - log_mean
-        known = (data.relative_se, data.below, data.weight, data.group[:, 0])
-        return jnp.sum(self.effects.log_densities(noise, omega, residual, *known))
+        residual = data.log_loss - log_mean
+        known = (data.relative_se, data.below, data.weight, data.group)
+        return jnp.sum(self.effects.log_densities(noise, coordinates, residual, *known))
 
     def log_densities(self, coordinates: Mapping[str, Any], data: Data) -> Any:
         """Return the log density of the log loss of each run, shape (size,); shifts of effects left out."""
@@ -307,7 +308,7 @@ def data_of(
     span = span_of(runs, inputs)
     below = span.below(log_compute({symbol: runs[symbol] for symbol in inputs}))
     basis = np.empty((len(runs), 0)) if drift is None else drift.basis(below, span.decades)
-    group = np.empty((len(runs), 0)) if effects is None else effects.groups(runs)[1][:, None]
+    group = np.empty((len(runs), 0)) if effects is None else effects.columns(runs)
     padding = (size_class(len(runs)) if size is None else size) - len(runs)
 
     def pad(column: np.ndarray, value: float) -> np.ndarray:
@@ -322,7 +323,7 @@ def data_of(
         reference={name: np.float64(value) for name, value in reference.items()},
         below=pad(below, 0.0),
         basis=np.pad(basis, ((0, padding), (0, 0))),
-        group=np.pad(group.astype(np.float64), ((0, padding), (0, 0))),
+        group=renewed(np.pad(group, ((0, padding), (0, 0)))),
     )
 
 

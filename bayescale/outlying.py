@@ -204,7 +204,7 @@ def outliers(
     noise = jax.tree.map(lambda field: field[:, None], posterior.flat_noise())
     known = runs.relative_se
     if spec.effects is not None:
-        known = np.hypot(known, flat(posterior.coordinates[spec.effects.parameter.name])[:, None])
+        known = np.hypot(known, flat(spec.effects.alone(posterior.coordinates))[:, None])
     below = span_of(runs, spec.law.inputs).below(log_compute(inputs))
     standardised = residual / noise.core(known, below)
     two = {"N", "D"} <= set(inputs)

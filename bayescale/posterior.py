@@ -17,7 +17,7 @@ from bayescale.drift import FORECASTS, SCALE, drift_name, log_compute
 from bayescale.errors import FailedFitError
 from bayescale.intervals import DEFAULT_LEVEL, Interval, flat, summarise
 from bayescale.laws import ClosedFormOptimum, Law, law_losses
-from bayescale.misfit import Misfit, misfit
+from bayescale.misfit import Misfit, misfit, misfit_along
 from bayescale.model import ModelSpec, prior_draws, span_of
 from bayescale.noise import Noise
 from bayescale.parameters import Parameter
@@ -138,7 +138,7 @@ class Posterior:
             "noise": spec.noise,
             "priors": dict(spec.priors),
             "drift": FORECASTS if self.make_forecasters is not None else spec.drift,
-            "effects": None if spec.effects is None else spec.effects.label,
+            "effects": spec.effects,
             "allow": self.provenance.get("allowed", ()),
             "wider": self.provenance.get("wider", True),
         }
@@ -158,17 +158,31 @@ class Posterior:
 
     @cached_property
     def misfit(self) -> Misfit | None:
-        """What is systematic in the residuals of a law of one variable; None if nothing is.
+        """What is systematic in the residuals of the law; None if nothing is.
 
-        Not looked at where the model explains what goes together along x: a drift, or shared shifts.
+        Looked at are a law of one variable, along x, and rows of runs that share shifts, along each
+        run; not where the model explains what goes together there.
         """
-        alone = len(self.inputs) == 1 and self.spec.drift is None and self.spec.effects is None
-        if not alone:
+        effects, symbol = self.spec.effects, self.lies_along
+        if symbol is None:
             return None
         points = {symbol: self.runs[symbol] for symbol in self.inputs}
         thinned = jax.tree.map(lambda field: field[:: len(field) // MEDIAN_OF + 1], self.flat_law())
         middle = np.median(np.log(law_losses(thinned, points)), axis=0)
-        return misfit(points[self.inputs[0]], np.log(self.runs.loss) - middle)
+        residuals = np.log(self.runs.loss) - middle
+        if effects is None:
+            return misfit(points[symbol], residuals)
+        return misfit_along(effects.groups(self.runs)[1], points[symbol], residuals)
+
+    @property
+    def lies_along(self) -> str | None:
+        """The input along which neighbours may err together, unknown to the model; None if there is none."""
+        effects = self.spec.effects
+        if self.spec.drift is not None:
+            return None
+        if effects is None:
+            return self.inputs[0] if len(self.inputs) == 1 else None
+        return effects.lie_along(self.runs, self.inputs)
 
     @cached_property
     def contractions(self) -> dict[str, Contraction]:
@@ -254,8 +268,7 @@ class Posterior:
             for p in source.parameters()
         }
         if self.spec.effects is not None:
-            name = self.spec.effects.parameter.name
-            found[name] = np.asarray(self.coordinates[name])
+            found |= {n: np.asarray(self.coordinates[n]) for n in self.spec.effects.names}
         return found
 
     @property
@@ -264,7 +277,7 @@ class Posterior:
         if self.spec.effects is None:
             return f"{len(self.runs)} runs"
         names, _ = self.spec.effects.groups(self.runs)
-        return f"{len(self.runs)} rows in {len(names)} groups by {self.spec.effects.label}"
+        return f"{len(self.runs)} rows in {len(names)} groups by {self.spec.effects}"
 
     @cached_property
     def derived(self) -> Draws:
@@ -404,9 +417,9 @@ class Posterior:
         noise = jax.tree.map(lambda field: field[:, None], self.flat_noise())
         draws = self.shape[0] * self.shape[1]
         known = np.broadcast_to(np.asarray(relative_se, dtype=np.float64), (draws, len(below)))
-        if self.spec.effects is not None:  # a group of one row is scattered by both scales together
-            omega = flat(self.coordinates[self.spec.effects.parameter.name])
-            known = np.hypot(known, omega[:, None])
+        if self.spec.effects is not None:  # a group of one row is scattered by all scales together
+            shared = flat(self.spec.effects.alone(self.coordinates))
+            known = np.hypot(known, shared[:, None])
         return noise, known, np.maximum(below, 0.0)
 
     def flat_law(self) -> Law:
@@ -452,7 +465,7 @@ class Posterior:
         Those that are the prior (`contractions`) are marked so, in a column that is there only then.
         """
         summary = self.summary(level)
-        shared = [] if self.spec.effects is None else [self.spec.effects.parameter]
+        shared = () if self.spec.effects is None else self.spec.effects.parameters
         declared = [*self.spec.law.parameters(), *self.spec.noise.parameters(), *shared]
         declared += [p for p in (*DERIVED, SCALE) if p.name in self.derived]
         marks = [self.mark(p.name) for p in declared]

@@ -170,7 +170,7 @@ def bootstrap(
     flops: ArrayLike | None = None,
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
-    effects: str | None = None,
+    effects: str | Effects | None = None,
     allow: Collection[str] = (),
     method: Method = "auto",
     seed: int = 0,

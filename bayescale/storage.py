@@ -15,6 +15,7 @@ import numpy as np
 from bayescale import priors as prior_types
 from bayescale.cache import default_mode
 from bayescale.drift import DampedTrend
+from bayescale.effects import Effects, label_of
 from bayescale.errors import InputError, Problem
 from bayescale.laws import LAWS, Law, get_law
 from bayescale.mixture import Mixture
@@ -28,8 +29,9 @@ from bayescale.runs.roles import nearest
 if TYPE_CHECKING:
     import xarray
 
-# 1 has no drift, 2 a random walk of log loss, 3 damped trends and forecasters, 4 effects
-FORMAT = 6
+# 1 has no drift, 2 a random walk of log loss, 3 damped trends and forecasters, 4 effects, 6 responses that
+# are no losses, 7 effects along a run
+FORMAT = 7
 MIXTURE_FORMAT = 5  # of a file that holds a mixture; older versions read none
 SAMPLE_AXES = ("chain", "draw")
 STATS = "sample_stats"
@@ -261,7 +263,7 @@ def _sections(posterior: Posterior) -> dict[str, Any]:
             for name, prior in posterior.spec.priors
         },
         "drift": None if posterior.spec.drift is None else asdict(posterior.spec.drift),
-        "effects": None if posterior.spec.effects is None else posterior.spec.effects.label,
+        "effects": _saved_effects(posterior.spec.effects),
         "reference": dict(posterior.reference),
         "runs": {
             "loss_unit": runs.loss_unit,
@@ -286,6 +288,8 @@ def _sections(posterior: Posterior) -> dict[str, Any]:
 
 def _format(posterior: Posterior) -> int:
     """The oldest format that says all, so that older versions read what they can."""
+    if posterior.spec.effects is not None and posterior.spec.effects.along:
+        return 7
     if posterior.runs.response != "loss":
         return 6
     if posterior.spec.effects is not None:
@@ -377,7 +381,7 @@ def from_tree(tree: xarray.DataTree, source: str, law: type[Law] | str | None) -
             noise_class,
             _priors(history["priors"]),
             _drift(history),
-            history.get("effects"),
+            _effects(history),
         ),
         runs=runs,
         reference=history["reference"],
@@ -397,6 +401,18 @@ def _forecasters(
 def _drift(history: dict[str, Any]) -> DampedTrend | None:
     saved = history.get("drift")
     return None if saved is None else DampedTrend(**saved)
+
+
+def _saved_effects(effects: Effects | None) -> str | dict[str, str] | None:
+    """The label, as formats below 7 have it, unless scatter is correlated along something."""
+    return asdict(effects) if effects is not None and effects.along else label_of(effects)
+
+
+def _effects(history: dict[str, Any]) -> Effects | None:
+    saved = history.get("effects")
+    if saved is None:
+        return None
+    return Effects(**saved) if isinstance(saved, dict) else Effects(saved)
 
 
 def _arrays(node: Any) -> dict[str, np.ndarray]:

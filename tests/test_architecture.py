@@ -25,7 +25,7 @@ ORDER = [
     ("priors",),
     ("parameters",),
     ("runs", "laws", "noise"),
-    ("drift",),
+    ("drift", "ornstein_uhlenbeck"),
     ("effects", "rules"),
     ("model",),
     ("centred",),

@@ -78,8 +78,8 @@ def test_the_density_of_a_group_is_scipys(noise):
     for omega in (1e-6, 0.004, 0.3):
         with jax.enable_x64(True):
             found = effects.log_densities(
-                noise, omega, pad(residual), pad(se), pad(below), pad(np.ones(21)),
-                pad(group),
+                noise, {"omega": omega}, pad(residual), pad(se), pad(below), pad(np.ones(21)),
+                pad(group)[:, None],
             )  # fmt: skip
         expected = [
             twin(noise, omega, *(v[group == g] for v in (residual, se, below))) for g in range(8)
@@ -103,7 +103,7 @@ def test_a_group_of_one_row_has_the_scatter_of_a_new_run():
     residual, se = np.array([0.01, -0.03, 0.0]), np.array([0.0, 0.004, 0.001])
     with jax.enable_x64(True):
         alone = effects.log_densities(
-            noise, 0.02, residual, se, np.zeros(3), np.ones(3), np.arange(3.0)
+            noise, {"omega": 0.02}, residual, se, np.zeros(3), np.ones(3), effects.apart(3)
         )
         np.testing.assert_allclose(alone, noise.log_density(residual, np.hypot(se, 0.02)))
 
@@ -146,6 +146,7 @@ def shared():
 
 def test_a_fit_with_effects(shared):
     assert shared.diagnostics.divergences == 0
+    assert "correlated-rows" not in [v.code for v in shared.verdicts]
     assert list(shared.parameters) == [*TRUTH_ORDER, "sigma", "omega"]
     summary = shared.summary()
     assert summary["sigma"].lower < SHIFT["sigma"] < summary["sigma"].upper
@@ -184,7 +185,12 @@ def test_scatter_and_density_of_a_group_are_one_distribution(noise):
     effects, generator = Effects("group"), np.random.default_rng(0)
     group, below = np.array([0, 1, 0, 0]), np.array([0.0, 1.0, 2.0, 0.5])
     drawn = effects.scatter(
-        fields, np.full((20_000, 1), 0.02), generator, np.zeros(4), below, group
+        fields,
+        {"omega": np.full((20_000, 1), 0.02)},
+        generator,
+        np.zeros(4),
+        below,
+        group[:, None],
     )
     expected = np.diag((one.sigma * np.exp(getattr(one, "trend", 0.0) * below)) ** 2)
     expected += 0.02**2 * (group[:, None] == group)
@@ -197,7 +203,7 @@ def test_scatter_and_density_of_a_group_are_one_distribution(noise):
     with jax.enable_x64(True):
         density = jax.vmap(
             lambda r: effects.log_densities(
-                one, 0.02, r, np.zeros(3), below[[0, 2, 3]], np.ones(3), np.zeros(3)
+                one, {"omega": 0.02}, r, np.zeros(3), below[[0, 2, 3]], np.ones(3), np.zeros((3, 1))
             )[0]
         )
         there = np.asarray(density(mine))

@@ -17,6 +17,7 @@ from bayescale.calibration.replicates import (
     simulated,
 )
 from bayescale.calibration.result import Calibration
+from bayescale.effects import renewed
 from bayescale.inference.batch import Method
 from bayescale.intervals import flat
 from bayescale.model import Data, data_of, size_class
@@ -137,10 +138,12 @@ def together(own: Data, log_loss: np.ndarray, count: int) -> Data:
 
     rows = own._replace(reference={})
     # The replicate's groups are new ones, with shifts of their own.
-    groups = own.group + own.group[:count].max(initial=-1) + 1
+    groups = np.array(own.group)
+    groups[:, :1] += groups[:count, :1].max(initial=-1) + 1
     both = jax.tree.map(joined, rows, rows._replace(log_loss=log_loss, group=groups))
     weight = np.where(np.arange(twice + padding) < twice, both.weight, 0.0)
-    return both._replace(reference=own.reference, weight=weight)
+    group = renewed(both.group)
+    return both._replace(reference=own.reference, weight=weight, group=group)
 
 
 def _chosen(posterior: Posterior, count: int, seed: int) -> np.ndarray:

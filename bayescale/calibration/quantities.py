@@ -63,7 +63,7 @@ def names(spec: ModelSpec) -> tuple[str, ...]:
     return (
         *(p.name for p in spec.law.parameters()),
         *(p.name for p in spec.noise.parameters()),
-        *(() if spec.effects is None else (spec.effects.parameter.name,)),
+        *(() if spec.effects is None else spec.effects.names),
         *(() if spec.drift is None else spec.drift.names),
         "log_likelihood",
         *(f"loss_{factor:g}x" for factor in BEYOND),
@@ -84,7 +84,7 @@ def at_draw(spec: ModelSpec, u: Any, data: Data, points: Mapping[str, Any], prod
     law, noise = spec.build(coordinates, data.reference)
     values = [getattr(law, p.name) for p in spec.law.parameters()]
     values += [getattr(noise, p.name) for p in spec.noise.parameters()]
-    values += [] if spec.effects is None else [coordinates[spec.effects.parameter.name]]
+    values += [coordinates[name] for name in (spec.effects.names if spec.effects else ())]
     values += [] if spec.drift is None else [coordinates[name] for name in spec.drift.names]
     values.append(spec.log_likelihood(coordinates, data))
     losses: Any = law.loss(points)

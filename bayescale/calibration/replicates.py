@@ -95,9 +95,9 @@ def simulated(spec: ModelSpec, truths: Floats, design: Data, seed: int) -> Float
             known = design.items if one.counts else design.relative_se
             log_loss[i] = one.observed(stream, log_loss[i], known, design.below)
         else:
-            omega, group = coordinates[spec.effects.parameter.name][i], design.group[:, 0]
+            scales = {name: coordinates[name][i] for name in spec.effects.names}
             log_loss[i] += spec.effects.scatter(
-                one, omega, stream, design.relative_se, design.below, group.astype(np.intp)
+                one, scales, stream, design.relative_se, design.below, design.group
             )
     return log_loss
 

@@ -10,6 +10,7 @@ import typer
 
 from bayescale.cli.options import (
     AllowChecks,
+    AlongName,
     Columns,
     CompareTo,
     DriftName,
@@ -26,6 +27,7 @@ from bayescale.cli.options import (
     TableOption,
     Where,
     parse_columns,
+    parse_effects,
     parse_names,
     read_runs,
 )
@@ -47,6 +49,7 @@ def run(
     noise: NoiseName = "student-t",
     drift: DriftName = "forecasts",
     effects: EffectsName = None,
+    along: AlongName = None,
     x: OneVariable = None,
     columns: Columns = None,
     where: Where = None,
@@ -85,6 +88,7 @@ def run(
     from bayescale.intervals import check_level
 
     check_level(level)
+    shared = parse_effects(effects, along)
     check_pooling(by, pool, unpooled, effects)
     settings: dict[str, Any] = {"x": x, "drift": drift, "allow": parse_names(allow), "seed": seed,
                                 "chains": chains, "draws": draws, "warmup": warmup}  # fmt: skip
@@ -114,7 +118,7 @@ def run(
         with progress(f"fitting {law} to {len(table_of_runs)} runs", quiet or json):
             from bayescale.fitting import fit
 
-            result = posterior = fit(table_of_runs, law, noise, effects=effects, **settings)
+            result = posterior = fit(table_of_runs, law, noise, effects=shared, **settings)
             if path is not None:
                 posterior.save(path)
         if plots is not None:
@@ -167,12 +171,14 @@ def leave(
 
 def fit_json(posterior: Posterior, level: float) -> dict[str, Any]:
     """The result of a fit as plain data."""
+    effects = posterior.spec.effects
     summary = {name: interval.to_json() for name, interval in posterior.summary(level).items()}
     return {
         "law": posterior.spec.law.name,
         "noise": posterior.spec.noise.name,
         "drift": posterior.drift_name,
-        "effects": None if posterior.spec.effects is None else posterior.spec.effects.label,
+        "effects": None if effects is None else effects.label,
+        "along": None if effects is None else effects.along,
         "n_runs": len(posterior.runs),
         "level": level,
         "loss_unit": posterior.runs.loss_unit,

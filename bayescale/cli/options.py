@@ -11,6 +11,7 @@ import typer
 from bayescale.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    from bayescale.effects import Effects
     from bayescale.runs import Runs
 
 
@@ -87,6 +88,14 @@ EffectsName = Annotated[
         "log loss: checkpoints of one run, for instance.",
     ),
 ]
+AlongName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="INPUT",
+        help="With --effects: what the rows of a run lie along (D, C, step, x). Scatter of rows that "
+        "lie close to each other is correlated, as that of dense checkpoints is.",
+    ),
+]
 OneVariable = Annotated[
     str | None,
     typer.Option(help="For a law of one variable: params, tokens, flops or unique_tokens."),
@@ -150,6 +159,19 @@ AllowFailed = Annotated[
         "--allow", metavar="CHECK", help="failed-sampling: answer from a fit that failed."
     ),
 ]
+
+
+def parse_effects(label: str | None, along: str | None) -> Effects | None:
+    """Read who shares a shift, and along what the rest of their scatter is correlated."""
+    from bayescale.effects import Effects
+
+    if label is None and along is not None:
+        raise InputError(
+            Problem("--along", f"it is {along!r}, without --effects",
+                    "it says along what the rows of one run lie",
+                    "say which rows are of one run: --effects run_id")
+        )  # fmt: skip
+    return None if label in (None, "none") else Effects(str(label), along)
 
 
 def parse_columns(text: str | None) -> dict[str, str] | None:

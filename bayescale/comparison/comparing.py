@@ -24,6 +24,7 @@ from bayescale.comparison.cross_validation import Elpd, leave_groups_out, psis_l
 from bayescale.comparison.stacking import forecast_weights, stacking_weights
 from bayescale.comparison.task import Laws, Task, chosen_laws, priors_of, task_of
 from bayescale.drift import FORECASTS, DampedTrend, drift_name
+from bayescale.effects import Effects
 from bayescale.errors import BayescaleError, FailedFitError, InputError, Problem
 from bayescale.fitting import as_runs, fit
 from bayescale.intervals import DEFAULT_LEVEL, check_level
@@ -44,7 +45,7 @@ def compare(
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
     drift: str | DampedTrend | None = FORECASTS,
-    effects: str | None = None,
+    effects: str | Effects | None = None,
     allow: Collection[str] = (),
     seed: int = 0,
     level: float = DEFAULT_LEVEL,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from bayescale.backtesting import log_size, rolling_origins
 from bayescale.comparison.compared import Floats, Score
 from bayescale.comparison.cross_validation import RUN, clusters_of, dependence
+from bayescale.effects import Effects, label_of
 from bayescale.errors import InputError, Problem
 from bayescale.fitting import runs_for
 from bayescale.laws import LAWS, Law, get_law
@@ -96,7 +97,7 @@ def priors_of(
     laws: Sequence[type[Law]],
     noise: type[Noise],
     priors: Mapping[str, Prior] | None,
-    effects: str | None = None,
+    effects: str | Effects | None = None,
 ) -> dict[type[Law], dict[str, Prior]]:
     """The priors for each law, of those coordinates that it has."""
     models = {law: model_spec(law, noise, effects=effects) for law in laws}
@@ -121,16 +122,17 @@ def task_of(
     leave_out: str | None,
     fractions: Sequence[float],
     x: str | None,
-    effects: str | None = None,
+    effects: str | Effects | None = None,
 ) -> Task:
     """Check that these runs can compare the laws; rows that share a shift are left out together."""
-    if effects is not None and leave_out not in (None, effects):
+    shared = label_of(effects)
+    if shared is not None and leave_out not in (None, shared):
         raise InputError(
-            Problem("leave_out", f"it is {leave_out!r}, and rows of one {effects} share a shift",
+            Problem("leave_out", f"it is {leave_out!r}, and rows of one {shared} share a shift",
                     "what is left in would know the shift of what is left out",
-                    f"leave out by {effects!r}, or nothing")
+                    f"leave out by {shared!r}, or nothing")
         )  # fmt: skip
-    leave_out = leave_out or effects
+    leave_out = leave_out or shared
     if any(law.inputs == ("x",) for law in laws):
         one = next(law for law in laws if law.inputs == ("x",))
         runs = runs_for(runs, one, x) if _has_inputs(runs, one, x) else runs

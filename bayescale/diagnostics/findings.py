@@ -9,6 +9,7 @@ import numpy as np
 from bayescale.contraction import Contraction
 from bayescale.diagnostics.chains import diagnose_draws
 from bayescale.diagnostics.verdicts import Diagnostics, Severity, Verdict, joined
+from bayescale.effects import Effects
 from bayescale.misfit import FALSE_ALARMS, Misfit
 from bayescale.model import ModelSpec
 from bayescale.runs import Runs
@@ -16,6 +17,7 @@ from bayescale.runs.catalogue import is_size
 from bayescale.uninformed import Uninformed
 
 BOUNDARY = 0.02
+TOGETHER = 0.2  # correlation of neighbours along a run from which it is told
 _NO_FINDING = "It is no finding; bayescale identify says which two runs would inform it."
 
 
@@ -124,6 +126,8 @@ def _boundary(coordinates: Mapping[str, np.ndarray]) -> list[Verdict]:
 def _missed(spec: ModelSpec, shape: Misfit | None) -> list[Verdict]:
     if shape is None:
         return []
+    if spec.effects is not None:
+        return _together_along_runs(spec.effects, shape)
     side = "above" if shape.mean > 0 else "below"
     symbol = spec.law.inputs[0]
     return [
@@ -135,6 +139,23 @@ def _missed(spec: ModelSpec, shape: Misfit | None) -> list[Verdict]:
             f"average. A law that is right looks so in fewer than 1 of {1 / FALSE_ALARMS:.0f} fits.",
             "Its forecasts are not to be trusted: fit a law of another shape, such as one with breaks "
             "(--law bnsl-1, --law bnsl-2).",
+        )
+    ]
+
+
+def _together_along_runs(effects: Effects, shape: Misfit) -> list[Verdict]:
+    correlation = 1 - shape.ratio / 2
+    if correlation < TOGETHER:
+        return []
+    return [
+        Verdict(
+            "correlated-rows",
+            "warn",
+            f"rows that follow each other in one {effects.label} go together beyond their shared shift: "
+            f"the correlation of their residuals is {correlation:.2f}. Taken as independent, they make "
+            "intervals too narrow.",
+            f"Let scatter be correlated along the run: --effects {effects.label} --along D "
+            f'(effects=Effects("{effects.label}", along="D"); or along another input that grows in it).',
         )
     ]
 

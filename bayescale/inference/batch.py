@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 
 from bayescale.diagnostics import DIVERGENT_SHARE_FAILED, RHAT_SHORT, Convergence, convergence
+from bayescale.effects import renewed
 from bayescale.errors import InputError, Problem
 from bayescale.inference.geometry import Whitening, empirical_whitening, prior_points
 from bayescale.inference.importance import CALL, ENOUGH, Weighted, densities, importance_sample
@@ -134,17 +135,8 @@ def coarse_rows(data: Data) -> Data:
         for name in ("inputs", "log_loss", "relative_se", "weight", "below", "basis")
     }
     taken["weight"] = taken["weight"] * (rows / COARSE)
-    taken["group"] = _renumbered(data.group[:, chosen])
+    taken["group"] = np.stack([renewed(columns) for columns in data.group[:, chosen]])
     return data._replace(**taken)
-
-
-def _renumbered(group: np.ndarray) -> np.ndarray:
-    """Groups of each set counted from 0 without gaps, shape (sets, rows, 1), or 0 columns of them."""
-    if not group.size:
-        return group
-    return np.stack(
-        [np.unique(g, return_inverse=True)[1].reshape(g.shape).astype(np.float64) for g in group]
-    )
 
 
 def fit_chunk(

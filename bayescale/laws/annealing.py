@@ -22,8 +22,8 @@ class Annealing(Law):
     alpha scale and exponent of what the sum of the learning rates removes, C of what annealing
     removes, and h = -1 / ln lambda the steps that an annealing is remembered for. h and C are told
     apart only where there are two schedules or more. What annealing removes is kept below 95% of the
-    middle term. Give each run a shift of its own, with ``effects="run_id"``; rows close to each other
-    are not independent even so, so thin them.
+    middle term. Give each run a shift of its own, and since rows close to each other are not independent
+    even so, scatter that is correlated along it: ``effects=Effects("run_id", along="step")``.
 
     References
     ----------

@@ -32,7 +32,8 @@ class MultiPower(Law):
     rows counts from the later one, so rows must be dense where it falls. L_0 is the loss that no
     training removes, A and alpha scale and exponent of what the sum removes; each fall removes B
     times its size in the end, and C, beta and gamma say how soon. What the falls remove is kept below
-    95% of the middle term. Give each run a shift of its own, with ``effects="run_id"``.
+    95% of the middle term. Give each run a shift of its own and scatter that is correlated along it, with
+    ``effects=Effects("run_id", along="step")``.
 
     References
     ----------

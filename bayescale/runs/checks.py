@@ -151,8 +151,9 @@ def _several_rows(runs: Runs, effects: str | None) -> list[Problem]:
             f"{have} several rows, such as {name!r} with {count}",
             "checkpoints of one run are not independent: taken as independent, 90% intervals "
             "covered the truth about a third of the time in simulation",
-            "give each run a shift of its own with --effects run_id (effects='run_id'), keep the last "
-            "row of each run, as with --where 'step == 20000', or leave the column out with --columns "
+            "give each run a shift of its own with --effects run_id (effects='run_id'), where its rows are "
+            "dense with scatter that is correlated along it (--along D, step, ...); or keep the last row of "
+            "each run, as with --where 'step == 20000', or leave the column out with --columns "
             "run_id= if it does not name runs",
             "several-rows-per-run",
         )

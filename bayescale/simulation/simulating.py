@@ -48,8 +48,8 @@ def simulate(
     A law gives every set the same theta. A posterior gives each set a draw of its own, of law, drift
     and noise: posterior predictive data sets. The draws are taken in random order, each once before any
     is taken again. Every set has its own random stream, so that a set is the same however many there
-    are. If rows of the fit share shifts (``effects``), runs at points do so where these are `Runs` with
-    that label; points of a mapping have a shift each.
+    are. If rows of the fit share shifts (``effects``), or are correlated along a run, runs at points are so
+    where these are `Runs` with that label; points of a mapping have a shift each.
 
     Parameters
     ----------
@@ -291,11 +291,11 @@ def _scatter(
 
 @dataclass(frozen=True)
 class _Shared:
-    """Effects of a fit, the scale of the shifts of each set, and the group of each run."""
+    """Effects of a fit, their scales in each set, and which runs share them."""
 
     effects: Effects
-    omega: Floats
-    group: NDArray[np.intp]
+    scales: Mapping[str, Floats]
+    columns: Floats
 
 
 def _shared(
@@ -303,10 +303,12 @@ def _shared(
 ) -> _Shared:
     effects = posterior.spec.effects
     assert effects is not None
-    group = np.arange(len(next(iter(design.values()))))
     if isinstance(points, Runs):
-        group = effects.groups(points)[1]
-    return _Shared(effects, flat(posterior.coordinates[effects.parameter.name])[index], group)
+        columns = effects.columns(points)
+    else:
+        columns = effects.apart(len(next(iter(design.values()))))
+    scales = {name: flat(posterior.coordinates[name])[index] for name in effects.names}
+    return _Shared(effects, scales, columns)
 
 
 def _grouped_scatter(
@@ -323,8 +325,9 @@ def _grouped_scatter(
     scatter = np.empty(shape)
     for i in range(sets):
         one = jax.tree.map(lambda field, i=i: field[i : i + 1], noise)
-        omega, stream = shared.omega[i : i + 1], _stream(seed, OF_SETS, i)
-        scatter[i] = shared.effects.scatter(one, omega, stream, known, below, shared.group)
+        scales = {name: values[i : i + 1] for name, values in shared.scales.items()}
+        stream = _stream(seed, OF_SETS, i)
+        scatter[i] = shared.effects.scatter(one, scales, stream, known, below, shared.columns)
     return scatter
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bayescale.effects import Effects
 from bayescale.errors import InputError, Problem
 from bayescale.inference.batch import METHODS, BatchSettings, Method
 from bayescale.intervals import DEFAULT_LEVEL, check_level
@@ -133,7 +134,7 @@ def fit_many(
     loss_unit: str = "nats/token",
     x: str | None = None,
     priors: Mapping[str, Prior] | None = None,
-    effects: str | None = None,
+    effects: str | Effects | None = None,
     allow: Collection[str] = (),
     method: Method = "auto",
     seed: int = 0,

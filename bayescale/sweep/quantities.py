@@ -74,7 +74,7 @@ class Targets:
         return (
             *(p.name for p in spec.law.parameters()),
             *(p.name for p in spec.noise.parameters()),
-            *(() if spec.effects is None else (spec.effects.parameter.name,)),
+            *(() if spec.effects is None else spec.effects.names),
             *derived,
             *(f"loss_{i + 1}" for i in range(counts)),
             *optima,
@@ -105,7 +105,7 @@ def at_draw(spec: ModelSpec, targets: Targets, u: Any, reference: Mapping[str, A
     values = [getattr(law, p.name) for p in spec.law.parameters()]
     values += [getattr(noise, p.name) for p in spec.noise.parameters()]
     if spec.effects is not None:
-        values.append(coordinates[spec.effects.parameter.name])
+        values += [coordinates[name] for name in spec.effects.names]
     if isinstance(law, ClosedFormOptimum):
         values += list(law.allocation_exponents().values())
     if targets.points:

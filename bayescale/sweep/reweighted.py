@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayescale.effects import Effects
 from bayescale.errors import FailedFitError, InputError, Problem
 from bayescale.fitting import prepare
 from bayescale.laws import Law
@@ -199,7 +200,7 @@ def fit_variants(
     *,
     x: str | None,
     priors: Mapping[str, Prior] | None,
-    effects: str | None,
+    effects: str | Effects | None,
     allow: Collection[str],
     executor: str | Executor,
     progress: Progress | None,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bayescale.diagnostics import Verdict, design_verdicts
+from bayescale.effects import label_of
 from bayescale.errors import BayescaleError, InputError, Problem
 from bayescale.fitting import as_runs, runs_for
 from bayescale.model import Data, ModelSpec, data_of, size_class
@@ -83,7 +84,7 @@ class Checks:
             law = self.spec.law
             runs = runs_for(runs, law, self.x)
             effects = self.spec.effects
-            label = None if effects is None else effects.label
+            label = label_of(effects)
             wanted = law.inputs, len(law.parameters()), law.name
             lifted = check_design(runs, *wanted, self.allow, label, law.falls_in)
             if data is None:
@@ -132,8 +133,8 @@ class TableSets(Sets):
         template, effects = self.groups.template, self.checks.spec.effects
         if effects is None:
             return template.data_hash
-        _, group = effects.groups(template)
-        return hashlib.sha256(template.data_hash.encode() + group.tobytes()).hexdigest()
+        columns = effects.columns(template)
+        return hashlib.sha256(template.data_hash.encode() + columns.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
