@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,9 +31,6 @@ from bayescale.prediction import law_loss, positive
 from bayescale.publications import Fit
 from bayescale.runs import Runs
 from bayescale.tables import number
-
-if TYPE_CHECKING:
-    pass
 
 BEYOND = 100.0  # times the largest budget, at which N is asked for by default
 

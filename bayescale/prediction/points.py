@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,9 +21,6 @@ from bayescale.runs.catalogue import (
     domain_of,
     meaning_of,
 )
-
-if TYPE_CHECKING:
-    pass
 
 OPTIONS = {"N": "--params", "D": "--tokens", "x": "--x"}  # of the commands; others go with --at
 

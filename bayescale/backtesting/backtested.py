@@ -1,34 +1,25 @@
-"""Backtests: what the intervals would have covered, had only the cheaper of the runs been there."""
+"""What forecasts among one's own runs held: outcomes, coverage and scores."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from bayescale.diagnostics import Verdict
-from bayescale.drift import FORECASTS, DampedTrend, drift_name, log_compute
-from bayescale.effects import Effects
-from bayescale.errors import DesignError, FailedFitError, InputError, Problem
-from bayescale.fitting import fit, prepare, runs_for
-from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
-from bayescale.laws import Law, get_law
-from bayescale.noise import Noise
-from bayescale.prediction import Prediction, log_predictive_density, positive, predict
-from bayescale.priors import Prior
+from bayescale.drift import FORECASTS
+from bayescale.intervals import Interval
+from bayescale.prediction import Prediction
 from bayescale.runs import Runs
 from bayescale.tables import Column, Table, number
 
 if TYPE_CHECKING:
     import pandas
 
-FRACTIONS = (0.5, 0.65, 0.8)  # of the runs that are fitted
 DISTANCES = (0.0, 0.25, 0.5, 1.0, np.inf)  # decades beyond the fitted runs, edges of the bins
-SAME = 1e-6  # runs whose log10 of compute differs by less have one budget
 SHORTFALL = 0.1  # of coverage below the level, from which the intervals are called too narrow
 
 Floats = NDArray[np.float64]
@@ -289,163 +280,6 @@ class Backtest:
 
     def _all(self, name: str) -> NDArray[Any]:
         return np.concatenate([getattr(origin, name) for origin in self.origins])
-
-
-def backtest(
-    runs: Any,
-    law: str | type[Law] = "chinchilla",
-    noise: str | type[Noise] = "student-t",
-    *,
-    fractions: Sequence[float] = FRACTIONS,
-    x: str | None = None,
-    priors: Mapping[str, Prior] | None = None,
-    drift: str | DampedTrend | None = FORECASTS,
-    effects: str | Effects | None = None,
-    wider: bool = True,
-    compute: ArrayLike | None = None,
-    allow: Collection[str] = (),
-    seed: int = 0,
-    level: float = DEFAULT_LEVEL,
-    progress: Callable[[int, int], None] | None = None,
-) -> Backtest:
-    r"""Forecast the larger of the runs from the cheaper ones, and compare with what was observed.
-
-    .. math:: \mathrm{coverage} = \frac{1}{n} \sum_i
-              \left[\, q_{(1 - \mathrm{level}) / 2} \le L_i \le q_{(1 + \mathrm{level}) / 2} \,\right],
-              \qquad q = \text{quantiles given the runs with } C \le C_\mathrm{origin}
-
-    The assumption: larger runs will depart from the law as these did from what the cheaper of them
-    said. Forecasts from one origin share their error, so ten of them are not ten tests. With effects,
-    every forecast is that of a new run, with a shift of its own: where earlier rows of the same run
-    were fitted, its interval is wider than it need be.
-
-    Parameters
-    ----------
-    runs, law, noise, x, priors, drift, effects, wider, allow, seed
-        As for `bayescale.fit`.
-    fractions
-        Shares of the runs that are fitted, above 0 and below 1, each the cheapest by compute. Runs of
-        one budget stay together.
-    compute
-        What the runs are ordered by, above 0, shape (runs,); by default C for a law of N and D, else
-        the product of the law's inputs.
-    level
-        Mass of the intervals, between 0 and 1.
-    progress
-        Called with the fits done and the fits in all.
-
-    Returns
-    -------
-    Backtest
-        An `Origin` for each fraction, the smallest first; those that cannot be fitted say why.
-
-    Raises
-    ------
-    InputError
-        The runs, the law or an option cannot be used, or all runs have one compute budget.
-
-    References
-    ----------
-    Rolling-origin evaluation: Tashman 2000, Out-of-sample tests of forecasting accuracy,
-    International Journal of Forecasting 16, 437-450. Interval score: Gneiting and Raftery 2007,
-    Strictly proper scoring rules, prediction, and estimation, JASA 102, 359-378, equation 43; log
-    score and CRPS, sections 4.1 and 4.2.
-
-    Examples
-    --------
-    >>> result = backtest("byte-sweep", fractions=[0.7])
-    >>> result.origins[0].status
-    'ok'
-    >>> 0 <= result.coverage <= 1
-    True
-    """
-    check_level(level)
-    law_class = get_law(law)
-    inputs = law_class.inputs
-    table = runs_for(runs, law_class, x)
-    logs = log_size(table, inputs) if compute is None else np.log10(positive("compute", compute))
-    if logs.shape != table.loss.shape:
-        raise InputError(
-            Problem("compute", f"it has {logs.size} values for {len(table)} runs",
-                    remedy="give one for each run")
-        )  # fmt: skip
-    order, cuts = rolling_origins(logs, fractions)
-    options: Any = {"priors": priors, "drift": drift, "effects": effects, "allow": allow}
-    spec, *_ = prepare(table, law, noise, **options)
-
-    def forecast(cut: int) -> Origin:
-        fitted, others = order[:cut], order[cut:]
-        try:
-            cheapest = table.take(np.sort(fitted))
-            posterior = fit(cheapest, law, noise, **options, wider=wider, seed=seed)
-            points = {symbol: table[symbol][others] for symbol in inputs}
-            prediction = predict(posterior, points=points, level=level, seed=seed)
-            known = table.known(posterior.spec.noise.counts)[others]
-            log_density = log_predictive_density(
-                posterior, points, np.exp(table.log_loss[others]), known, seed
-            )
-        except (FailedFitError, DesignError) as error:
-            status = "failed" if isinstance(error, FailedFitError) else "rejected"
-            return Origin(fitted, others, status, " ".join(str(error).split()), None, np.zeros(0))
-        verdict = posterior.diagnostics.verdict
-        codes = ", ".join(v.code for v in posterior.diagnostics.verdicts)
-        return Origin(fitted, others, verdict, codes, prediction, table.loss[others], log_density)
-
-    origins = []
-    for done, cut in enumerate(cuts):
-        if progress is not None:
-            progress(done, len(cuts))
-        origins.append(forecast(cut))
-    if progress is not None:
-        progress(len(cuts), len(cuts))
-    return Backtest(
-        law=spec.law.name,
-        noise=spec.noise.name,
-        drift=drift_name(drift),
-        level=level,
-        runs=table,
-        compute=10**logs,
-        origins=tuple(origins),
-    )
-
-
-def log_size(runs: Runs, inputs: Collection[str]) -> Floats:
-    """Return log10 of what runs are ordered by: C for inputs N and D, else the inputs' product."""
-    if {"N", "D"} <= set(inputs):
-        return np.log10(runs.C)
-    return log_compute({symbol: runs[symbol] for symbol in inputs})
-
-
-def rolling_origins(
-    log_sizes: Floats, fractions: Sequence[float] = FRACTIONS
-) -> tuple[NDArray[np.intp], list[int]]:
-    """Return the runs' order by size, and how many of the first are fitted at each origin.
-
-    The gaps between budgets that are nearest to each share.
-
-    Raises
-    ------
-    InputError
-        A fraction outside 0 and 1, or all runs have one compute budget.
-    """
-    order = np.argsort(log_sizes, kind="stable")
-    logs = log_sizes[order]
-    shares = np.atleast_1d(np.asarray(fractions, dtype=np.float64))
-    if not len(shares) or not np.all((shares > 0) & (shares < 1)):
-        raise InputError(
-            Problem("fractions", f"they are {', '.join(f'{s:g}' for s in shares) or 'none'}",
-                    "each is the share of the runs that are fitted, above 0 and below 1",
-                    "write 0.5, 0.65, 0.8")
-        )  # fmt: skip
-    gaps = np.flatnonzero(np.diff(logs) > SAME) + 1
-    if not len(gaps):
-        raise InputError(
-            Problem("runs", "all of them have one compute budget",
-                    "a backtest forecasts larger runs from cheaper ones",
-                    "add runs of another budget")
-        )  # fmt: skip
-    wanted = np.round(shares * len(logs))
-    return order, sorted({int(gaps[np.argmin(np.abs(gaps - k))]) for k in wanted})
 
 
 def _mean(values: Any) -> float:
