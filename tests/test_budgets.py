@@ -106,7 +106,7 @@ def test_one_budget_in_three_units(saved):
         (["--flops", "1e21", "--hours", "1e6", *DEVICE], "--flops, --hours: both are given"),
         (["--flops", "1e21", "--hours", "1", "--money", "1", *DEVICE], "all are given"),
         (["--hours", "1e6", *DEVICE, "--target-loss", "2"], "--hours, --target-loss: both"),
-        ([], "--flops, --hours, --money, --target-loss: none is given"),
+        ([], "--target-loss, --target-error, --target-accuracy: none is given"),
         (["--hours", "-1", *DEVICE], "hours: it is -1"),
         (["--flops", "1e21", "--peak-flops", "0"], "peak_flops: it is 0; it must be above 0"),
         (["--flops", "1e21", "--plots", "x"], "--plots: the figure is of several budgets"),
