@@ -245,8 +245,8 @@ def _for_budgets(
     posterior: Fit, budgets: Floats, terms: Terms, numeric: bool, allow_failed: bool
 ) -> tuple[dict[str, Floats], Floats]:
     """Return N, D, D/N and loss of each draw at each budget, and the share of draws at a limit."""
-    splits = [best_splits(part.flat_law(), budgets, terms, numeric) for part, _ in posterior.parts]
-    shares = [share for _, share in posterior.parts]
+    parts, shares = zip(*posterior.parts, strict=True)
+    splits = [best_splits(part.flat_law(), budgets, terms, numeric) for part in parts]
     check_paid(budgets, splits[0].N, terms)
     N, D = pooled([s.N for s in splits], shares), pooled([s.D for s in splits], shares)
     at_limit = 1.0 - pooled([s.inside.astype(float) for s in splits], shares).mean(axis=0)
@@ -254,7 +254,9 @@ def _for_budgets(
     forecasters = sound_forecasters(posterior, allow_failed)
     forecast = []
     for model, _ in forecasters:
-        there = best_splits(model.flat_law(), budgets, terms, numeric)
+        same = [s for part, s in zip(parts, splits, strict=True) if part is model]
+        # Without drift, the law itself forecasts, and has been asked already.
+        there = same[0] if same else best_splits(model.flat_law(), budgets, terms, numeric)
         # Drift depends on compute alone: it moves the loss at the optimum, and not where that is.
         middle = np.median(there.N * there.D, axis=0)
         if terms.is_plain:

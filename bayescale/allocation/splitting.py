@@ -157,15 +157,16 @@ def cheapest_splits(law: Law, losses: ArrayLike, terms: Terms) -> tuple[Floats, 
     Each of shape (laws, losses); infinite where no split reaches it.
     """
     with jax.enable_x64(True):
-        found = _cheapest(law, jnp.asarray(losses, dtype=float), terms.numbers)
-        return tuple(map(np.asarray, found))  # type: ignore[return-value]
+        N, D, C = map(np.asarray, _cheapest(law, jnp.asarray(losses, dtype=float), terms.numbers))
+        return N, D, C
 
 
 def reaching(law: Law, losses: Floats, terms: Terms) -> tuple[Floats, Floats, Floats]:
     """Return what `cheapest_splits` does for losses of each draw's own, shape (laws, losses)."""
     with jax.enable_x64(True):
-        found = _each_cheapest(law, jnp.asarray(losses, dtype=float), terms.numbers)
-        return tuple(map(np.asarray, found))  # type: ignore[return-value]
+        each = jnp.asarray(losses, dtype=float)
+        N, D, C = map(np.asarray, _each_cheapest(law, each, terms.numbers))
+        return N, D, C
 
 
 def loss_at(law: Law, log_n: Any, log_d: Any, at: Mapping[str, Any]) -> Any:

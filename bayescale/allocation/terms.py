@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,9 +179,3 @@ def finite_median(draws: Floats) -> Floats:
     if np.isfinite(draws).all():
         return np.asarray(np.median(draws, axis=0))
     return np.asarray(np.quantile(draws, 0.5, axis=0, method="inverted_cdf"))
-
-
-def as_terms(terms: Terms) -> dict[str, Any]:
-    """Return the terms that were set, as options of `bayescale.allocate`."""
-    found = dict(terms.to_json().get("terms", {}))
-    return {**found, "flops_per_parameter_token": terms.flops_per_parameter_token}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bayescale.cli.options import TableForm
-    from bayescale.tables import Format, Table
+    from bayescale.tables import Table
 
 
 def clean(text: str) -> str:
@@ -31,11 +31,6 @@ def emit(text: str) -> None:
 def emit_json(value: Any) -> None:
     """Print a result as JSON; what is not a finite number becomes null."""
     print(json.dumps(_finite(value), indent=2))
-
-
-def emit_table(table: Table, form: Format) -> None:
-    """Print a table as it goes into a paper."""
-    print(clean(table.render(form)))
 
 
 def emit_result(

@@ -249,11 +249,7 @@ def what_if(
         prediction=predict(
             posterior, points=points, level=level, seed=seed, allow_failed=allow_failed
         ),
-        best={
-            "N": Interval.of(best_n, level),
-            "D": Interval.of(best_d, level),
-            "tokens_per_parameter": Interval.of(best_d / best_n, level),
-        },
+        best=best_of(best_n, best_d, level),
         excess=Interval.of(excess, level),
         wasted=Interval.of(wasted, level),
         probability=float(np.mean(excess <= tolerance)),
@@ -278,6 +274,12 @@ def _of_shape(shape: Architecture, N: float | None, k: float | None) -> tuple[fl
                     "the one follows from the other", "give one of them")
         )  # fmt: skip
     return (shape.parameters if N is None else N), shape.flops_per_parameter_token(N)
+
+
+def best_of(N: Floats, D: Floats, level: float) -> dict[str, Interval]:
+    """Return the intervals of the optimum, from its draws."""
+    found = {"N": N, "D": D, "tokens_per_parameter": D / N}
+    return {name: Interval.of(draws, level) for name, draws in found.items()}
 
 
 def check_tolerance(tolerance: float) -> None:

@@ -15,7 +15,7 @@ from bayescale.allocation.terms import check_paid, require_optimum, terms_of
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.laws import law_losses
 from bayescale.mixture import pooled
-from bayescale.plans.assessment import HIGH, TOLERANCE, check_tolerance
+from bayescale.plans.assessment import HIGH, TOLERANCE, best_of, check_tolerance
 from bayescale.prediction import positive, shares_of
 from bayescale.publications import Fit
 from bayescale.tables import Column, Table, number
@@ -218,11 +218,7 @@ def region(
         probability=np.mean(excess <= tolerance, axis=0),
         expected=excess.mean(axis=0),
         high=np.quantile(excess, HIGH, axis=0),
-        best={
-            "N": Interval.of(best_n, level),
-            "D": Interval.of(best_d, level),
-            "tokens_per_parameter": Interval.of(best_d / best_n, level),
-        },
+        best=best_of(best_n, best_d, level),
         tolerance=tolerance,
         level=level,
         terms=terms,

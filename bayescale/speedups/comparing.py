@@ -177,11 +177,11 @@ def _side_by_side(
 ) -> tuple[Frontier, Frontier, str]:
     """The draws of both, one beside the other, and in words how they go together."""
     if pairs is not None:
-        members = [
+        ours, theirs = (
             Frontier.of([Member(law, 1.0, *_as(recipe.members[0]))])
             for law, recipe in zip(pairs.laws(), (A, B), strict=True)
-        ]
-        return *members, f"fitted together, {pairs.pairs} pairs of runs sharing a shift each"  # type: ignore[return-value]
+        )
+        return ours, theirs, f"fitted together, {pairs.pairs} pairs of runs sharing a shift each"
     ours, theirs = Frontier.of(A.members), Frontier.of(B.members)
     if _same_draws(A.fit, B.fit):
         return ours, theirs, "draws of one fit"
