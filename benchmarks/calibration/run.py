@@ -30,6 +30,7 @@ from pages import renew, renew_rows
 README = Path(__file__).with_name("README.md")
 OWN = ("alpha", "E", "N_opt", "loss_10x", "loss_100x")
 FAR = ("loss_10x", "loss_100x")
+LEFT_OUT = "left out (law, forecast)"  # because the sampling failed
 HEADS = {
     "alpha": "alpha", "E": "E", "N_opt": "optimal N, 10 x", "loss_10x": "loss, 10 x",
     "loss_100x": "loss, 100 x",
@@ -92,7 +93,7 @@ def main() -> None:
     chosen = TRUTHS
     if options.truths:
         chosen = {name: TRUTHS[name] for name in options.truths.split(",")}
-    found, dropped = {}, []
+    found, dropped = {}, {}
     for name, truth in chosen.items():
         started = time.perf_counter()
         mine = own(truth, options.studies)
@@ -101,7 +102,8 @@ def main() -> None:
         if options.forecasts:
             far = forecast(truth, options.forecasts)
             columns += [(f"forecast, {HEADS[q].split(', ')[1]}", far[q]) for q in FAR]
-            dropped.append((name, lost, int(np.isnan(far[FAR[0]]).sum())))
+            lost = f"{lost} and {int(np.isnan(far[FAR[0]]).sum())}"
+        dropped[name] = str(lost)
         found[name] = columns
         print(f"{name}: {time.perf_counter() - started:.0f} s, {lost} dropped", flush=True)
         print("\n".join(table({name: columns}, every_level)), flush=True)
@@ -115,8 +117,9 @@ def main() -> None:
             else "."
         )
     )
-    lost = ", ".join(f"{name} {a} and {b}" for name, a, b in dropped if a or b) or "none"
     short = table(found, lambda r: f"{coverage(r)[0.9]:.3f}")
+    ends = [LEFT_OUT, "---", *dropped.values()]
+    short = [f"{line} {end} |" for line, end in zip(short, ends, strict=True)]
     long = table(found, every_level)
     block = [
         head,
@@ -128,8 +131,6 @@ def main() -> None:
         "Coverage of 50, 80, 90 and 95% intervals, in percent:",
         "",
         *long,
-        "",
-        f"Studies left out because the sampling failed (law, forecast): {lost}.",
     ]
     print("\n".join(block))
     if options.write:
