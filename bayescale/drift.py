@@ -29,14 +29,16 @@ class DampedTrend:
     r"""The slope of log loss against log compute drifts from the law's, and is drawn back to it.
 
     .. math:: \ln L(x) = \ln L_\theta(x) + \delta(c), \qquad \frac{d\delta}{dx} = S, \qquad
-              dS = -\frac{S}{\ell}\,dx + \tau\,dW, \qquad \nu s^2 / \tau^2 \sim \chi^2_\nu
+              dS = -\frac{S}{\ell}\,dx + \tau\,dW, \qquad
+              S(0) \sim \mathrm{Normal}\left(0, r^2 \tau^2 \ell / 2\right), \qquad
+              \nu s^2 / \tau^2 \sim \chi^2_\nu
 
     c is log10 of the product of the inputs, x the distance in decades from the largest of the runs'
-    compute, where drift and slope are 0: the law is what the largest runs follow, in level and in slope.
-    Smaller runs depart from it, and so will larger ones: slowly at first, by 0.4 tau at one decade with
-    a reach of one, as the root of the distance far beyond. Among the runs W moves at `knots`
-    points. tau is integrated out, so the increments are one multivariate Student-t vector, and what
-    they say of tau carries over to the drift beyond the runs.
+    compute, where the drift is 0: the law has the level of the largest runs. Its slope there is off by
+    S(0), as it is anywhere if r is 1; smaller runs depart from it as larger ones will: in proportion to
+    the distance at first, by 0.6 tau at one decade with a reach of one, as the root of the distance far
+    beyond. Among the runs W moves at `knots` points. tau is integrated out, so S(0) and the increments are
+    one multivariate Student-t vector, and what they say of tau carries over to the drift beyond the runs.
 
     Parameters
     ----------
@@ -48,6 +50,9 @@ class DampedTrend:
         Increments over the range of the runs, 1 or more.
     reach
         l, the decades after which a change of slope is forgotten, above 0.
+    initial
+        r: sd of the slope at the largest of the runs, in units of its sd far from there, 0 or more. With 0
+        the law is what the largest runs follow in slope, too, and there is no S(0).
 
     References
     ----------
@@ -58,46 +63,53 @@ class DampedTrend:
     Examples
     --------
     >>> DampedTrend().names[:2]
-    ('drift_1', 'drift_2')
+    ('drift_0', 'drift_1')
     """
 
     scale: float = 0.03
     degrees: float = 4.0
     knots: int = 5
     reach: float = 1.0
+    initial: float = 1.0
 
     name: ClassVar[str] = "damped-trend"
 
     def __post_init__(self) -> None:
         positive = (self.scale, self.degrees, self.reach)
-        if not (all(0 < value < math.inf for value in positive) and self.knots >= 1):
-            raise InputError(
-                f"{self!r}: scale, degrees and reach must be above 0, and knots 1 or more"
-            )
+        if not all(0 < value < math.inf for value in positive):
+            raise InputError(f"{self!r}: scale, degrees and reach must be above 0")
+        if not (self.knots >= 1 and 0 <= self.initial < math.inf):
+            raise InputError(f"{self!r}: knots must be 1 or more, and initial 0 or more")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the increments, from the largest compute to the smallest."""
-        return tuple(f"drift_{k + 1}" for k in range(self.knots))
+        """Names of the slope at the largest compute and of the increments, from there to the smallest."""
+        return tuple(f"drift_{k}" for k in range(0 if self.initial else 1, self.knots + 1))
 
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:
-        """The increments in units of s times the root of their span, with their marginal prior."""
+        """Slope and increments in units of their typical sd, with their marginal prior."""
+        meanings = {"drift_0": "slope of the drift at the largest run"}
         return tuple(
-            Coordinate(name, StudentT(self.degrees), rf"w_{k + 1}", "increment of the drift")
-            for k, name in enumerate(self.names)
+            Coordinate(
+                name,
+                StudentT(self.degrees),
+                name.replace("drift", "w"),
+                meanings.get(name, "increment of the drift"),
+            )
+            for name in self.names
         )
 
     def log_prior(self, increments: Sequence[Any]) -> Any:
         """Return the log density of all increments together: a multivariate Student-t."""
-        n, nu = self.knots, self.degrees
+        n, nu = len(self.names), self.degrees
         constant = math.lgamma((nu + n) / 2) - math.lgamma(nu / 2) - n / 2 * math.log(nu * math.pi)
         square = sum(w * w for w in increments)
         return constant - (nu + n) / 2 * jnp.log1p(square / nu)
 
     def prior_draws(self, count: int, generator: np.random.Generator) -> dict[str, Floats]:
         """Return draws of the increments from their prior, each of shape (count,)."""
-        w = generator.standard_normal((self.knots, count))
+        w = generator.standard_normal((len(self.names), count))
         w /= np.sqrt(generator.chisquare(self.degrees, count) / self.degrees)
         return dict(zip(self.names, w, strict=True))
 
@@ -107,23 +119,29 @@ class DampedTrend:
         Parameters
         ----------
         below
-            Decades of compute from each run up to the largest, shape (runs,); none above it.
+            Decades of compute from each run up to the largest, shape (runs,); negative beyond it, where
+            the slope alone goes on.
         decades
             The span of the runs' compute.
 
         Returns
         -------
         array
-            Shape (runs, knots).
+            Shape (runs, increments), in the order of `names`.
         """
         step = decades / self.knots
         places = step * np.arange(0.5, self.knots)
-        return self.scale * self._responses(below, places, step)
+        moves = self._responses(below, places, step)
+        if self.initial:
+            faded = -np.sign(below) * self.reach * -np.expm1(-np.abs(below) / self.reach)
+            slope = self.initial * math.sqrt(self.reach / 2) * faded
+            moves = np.concatenate([slope[:, None], moves], axis=1)
+        return self.scale * moves
 
     def tau(self, increments: Mapping[str, Floats], generator: np.random.Generator) -> Floats:
         """Return a draw of tau for each draw of the increments, of their shape."""
         square = sum(np.asarray(increments[name]) ** 2 for name in self.names)
-        degrees = self.degrees + self.knots
+        degrees = self.degrees + len(self.names)
         chi2 = generator.chisquare(degrees, np.shape(square))
         return self.scale * np.sqrt((self.degrees + square) / chi2)
 
@@ -155,11 +173,11 @@ class DampedTrend:
         tau = self.tau(increments, generator)
         w = np.stack([np.asarray(increments[name]) for name in self.names], axis=-1)
         below = span.below(log_compute)
-        inside = _combined(w, self.basis(below, span.decades))
+        known = _combined(w, self.basis(below, span.decades))
         sides = [np.random.default_rng(seed) for seed in generator.integers(2**63, size=2)]
         above = self._beyond(-below, len(tau), sides[0])
         under = self._beyond(below - span.decades, len(tau), sides[1])
-        return inside + tau[:, None] * (above + under)
+        return known + tau[:, None] * (above + under)
 
     def _beyond(self, distance: Floats, draws: int, generator: np.random.Generator) -> Floats:
         """Drift for tau = 1 at distances beyond an end of the runs, shape (draws, points)."""

@@ -222,7 +222,7 @@ def _forecasters(posterior: Posterior, sampler: Sampler) -> tuple[Posterior, ...
     noise = forecast_noise(spec.noise)
 
     def prepared(law: type[Law]) -> tuple[ModelSpec, Runs, Data, list[str]]:
-        priors = priors_for(spec, law, noise)
+        priors = forecast_priors(spec, law, noise)
         options: Any = {"allow": provenance["allowed"], "effects": spec.effects}
         return prepare(runs, law, noise, priors=priors, drift=DampedTrend(), **options)
 
@@ -241,10 +241,12 @@ def forecast_noise(noise: type[Noise]) -> type[Noise]:
     return StudentTTrend if noise is StudentT else noise
 
 
-def priors_for(spec: ModelSpec, law: type[Law], noise: type[Noise]) -> dict[str, Prior]:
-    """Return the user's priors of one model that another has coordinates for."""
-    names = {c.name for c in model_spec(law, noise, effects=spec.effects).beliefs}
-    return {name: prior for name, prior in spec.priors if name in names}
+def forecast_priors(spec: ModelSpec, law: type[Law], noise: type[Noise]) -> dict[str, Prior]:
+    """Return the priors of a model that forecasts for another: the user's, else those of forecasts."""
+    beliefs = model_spec(law, noise, effects=spec.effects).beliefs
+    chosen = dict(spec.priors)
+    known = {c.name: chosen.get(c.name, c.in_forecasts) for c in beliefs}
+    return {name: prior for name, prior in known.items() if prior is not None}
 
 
 @lru_cache(maxsize=1)

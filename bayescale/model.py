@@ -191,7 +191,7 @@ class ModelSpec:
             coordinates[c.name], density = c.prior.from_unbounded(u[i], data.reference)
             prior = prior + density
         if self.drift is not None:
-            increments = [u[len(coordinates) + k] for k in range(self.drift.knots)]
+            increments = [u[len(coordinates) + k] for k in range(len(self.drift.names))]
             prior = prior + self.drift.log_prior(increments)
             coordinates |= dict(zip(self.drift.names, increments, strict=True))
         return prior + self.log_likelihood(coordinates, data)

@@ -35,7 +35,8 @@ class Coordinate:
     """A quantity that is sampled: its name, prior, meaning and unit; `symbol` is its LaTeX.
 
     Of one that is `minor`, few designs tell anything and little depends on it: that runs leave it at its
-    prior is a note, not a warning.
+    prior is a note, not a warning. `in_forecasts` is its prior in the models that forecasts come from,
+    where that is another one: a parameter is for the runs to tell, a forecast should use what is known.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Coordinate:
     meaning: str
     unit: str = ""
     minor: bool = False
+    in_forecasts: Prior | None = None
 
 
 def parameter(symbol: str, meaning: str, unit: str = "") -> Any:

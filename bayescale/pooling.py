@@ -20,7 +20,7 @@ from bayescale.fitting import (
     checked_sampler,
     fit,
     forecast_noise,
-    priors_for,
+    forecast_priors,
     provenance_of,
     runs_for,
     with_saturation,
@@ -374,7 +374,7 @@ def _forecast_models(result: PooledFit, groups: Groups, spread: Beta, sampler: S
     def models() -> dict[str, tuple[Posterior, ...]]:
         fits = [
             _sampled(
-                model_spec(law, noise, priors_for(spec, law, noise), DampedTrend()), groups, spread,
+                model_spec(law, noise, forecast_priors(spec, law, noise), DampedTrend()), groups, spread,
                 history["allowed"], share, history["chains"], history["seed"], time.perf_counter(),
             )
             for law in laws

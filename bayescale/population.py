@@ -151,7 +151,11 @@ class GroupSpec(OfModel):
     def drift_prior(self, x: Any) -> Any:
         """Return the log density of the increments of the drift."""
         size, drift = len(self.model.beliefs), self.model.drift
-        return 0.0 if drift is None else drift.log_prior([x[size + k] for k in range(drift.knots)])
+        return (
+            0.0
+            if drift is None
+            else drift.log_prior([x[size + k] for k in range(len(drift.names))])
+        )
 
     def log_likelihood(self, x: Any, data: GroupData) -> Any:
         """Return the log density of the log losses of the group."""

@@ -1,5 +1,8 @@
 """Drift of log loss from a law: its density, its walk beyond the runs, and forecasts with it."""
 
+import json
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -13,19 +16,18 @@ from bayescale.inference.batch import BatchSettings, fit_chunk
 from bayescale.laws import Chinchilla, Coupled
 from bayescale.model import data_of, model_spec, prior_draws, span_of
 from bayescale.noise import Gaussian, StudentT, StudentTTrend
-from bayescale.storage import load
+from bayescale.storage import from_tree, load, to_tree
 from conftest import simulate, synthetic_posterior
 
 DRIFT = DampedTrend(scale=0.02, degrees=5.0, knots=4, reach=0.8)
 
 
-def twin(shocks, places, distances, reach=0.8):
+def twin(first, shocks, places, distances, reach=0.8):
     """The drift at some distances: the integral of its slope, to which each shock adds and fades."""
 
     def slope(x):
-        return sum(
-            s * np.exp(-(x - p) / reach) for s, p in zip(shocks, places, strict=True) if x > p
-        )
+        since = [(s, x - p) for s, p in zip(shocks, places, strict=True) if x > p]
+        return sum(s * np.exp(-d / reach) for s, d in [(first, x), *since])
 
     return np.array([quad(slope, 0, d, points=places, limit=200)[0] for d in distances])
 
@@ -38,13 +40,14 @@ def test_the_log_density_is_that_of_an_independent_twin():
     assert data_of(runs, ("N", "D")).basis.shape == (32, 0)
     generator = np.random.default_rng(0)
     truth = plain.unconstrain(prior_draws(plain, data.reference, 5, 1), data.reference)
-    w = generator.standard_normal((5, 4))
+    w = generator.standard_normal((5, 5))
     logs = np.log10(runs.N * runs.D)
     step = np.ptp(logs) / 4
     for u, increments in zip(truth, w, strict=True):
-        shocks = 0.02 * np.sqrt(step) * increments
-        drift = twin(shocks, step * (np.arange(4) + 0.5), logs.max() - logs)
-        prior = stats.multivariate_t(np.zeros(4), np.eye(4), df=5.0).logpdf(increments)
+        first = -0.02 * np.sqrt(0.8 / 2) * increments[0]  # towards smaller runs
+        shocks = 0.02 * np.sqrt(step) * increments[1:]
+        drift = twin(first, shocks, step * (np.arange(4) + 0.5), logs.max() - logs)
+        prior = stats.multivariate_t(np.zeros(5), np.eye(5), df=5.0).logpdf(increments)
         moved = data._replace(log_loss=data.log_loss - np.pad(drift, (0, 12)))
         with jax.enable_x64(True):
             found = float(spec.log_density(np.append(u, increments), data))
@@ -53,23 +56,34 @@ def test_the_log_density_is_that_of_an_independent_twin():
         assert found == pytest.approx(expected, abs=1e-8 * abs(expected - without) + 1e-9)
 
 
-def test_the_drift_starts_level_at_the_largest_run_and_spreads_as_its_equation_says():
-    count = 40_000
-    increments = DRIFT.prior_draws(count, np.random.default_rng(1))
-    span = Span(18.0, 21.0)
-    distance = np.array([0.0, 0.1, 1.0, 4.0])
-    where = np.concatenate([21.0 + distance, [17.0]])
-    path = DRIFT.path(increments, where, span, np.random.default_rng(2))
-    assert np.all(path[:, 0] == 0)
+def spread(drift, distances, count=40_000):
+    """Variance of the drift of prior draws at some distances beyond the runs, and its path below them."""
+    increments = drift.prior_draws(count, np.random.default_rng(1))
+    where = np.concatenate([21.0 + np.asarray(distances), [17.0]])
+    path = drift.path(increments, where, Span(18.0, 21.0), np.random.default_rng(2))
+    return path.var(axis=0)[:-1], path
+
+
+@pytest.mark.parametrize("initial", [0.0, 0.6, 1.0])
+def test_the_drift_spreads_beyond_the_largest_run_as_its_equation_says(initial):
+    distance = np.array([0.1, 0.3, 1.0, 4.0])
+    found, path = spread(replace(DRIFT, initial=initial), distance)
     # tau^2 has mean s^2 nu / (nu - 2); the response to a shock of x decades ago is l (1 - e^(-x/l)).
     tau2, reach = 0.02**2 * 5 / 3, 0.8
-    for column in (1, 2, 3):
-        d = distance[column]
-        fade = np.exp(-d / reach)
-        spread = d - 2 * reach * (1 - fade) + reach / 2 * (1 - fade**2)
-        expected = tau2 * reach**2 * spread
-        assert path[:, column].var() == pytest.approx(expected, rel=0.12)
-    assert abs(np.corrcoef(path[:, 2], path[:, 4])[0, 1]) < 0.03
+    fade = np.exp(-distance / reach)
+    walk = distance - 2 * reach * (1 - fade) + reach / 2 * (1 - fade**2)
+    slope = initial**2 * reach / 2 * (1 - fade) ** 2
+    np.testing.assert_allclose(found, tau2 * reach**2 * (walk + slope), rtol=0.12)
+    both = np.corrcoef(path[:, 1], path[:, -1])[0, 1]
+    assert both < -0.1 if initial else abs(both) < 0.03  # the slope goes on to both sides
+
+
+def test_the_slope_is_as_variable_at_the_largest_run_as_elsewhere():
+    """With r = 1 the process is stationary: a step far beyond the runs spreads as the first one."""
+    _, path = spread(DRIFT, [0.0, 0.1, 6.0, 6.1])
+    assert np.all(path[:, 0] == 0)
+    first, far = (path[:, i + 1] - path[:, i] for i in (0, 2))
+    assert first.std() == pytest.approx(far.std(), rel=0.1)
 
 
 def test_a_forecast_does_not_depend_on_what_else_is_forecast():
@@ -83,7 +97,7 @@ def test_a_forecast_does_not_depend_on_what_else_is_forecast():
 def test_tau_given_the_increments_has_the_joint_distribution():
     generator = np.random.default_rng(3)
     tau = 0.02 / np.sqrt(generator.chisquare(5.0, 20_000) / 5.0)
-    w = (tau / 0.02) * generator.standard_normal((4, 20_000))
+    w = (tau / 0.02) * generator.standard_normal((5, 20_000))
     again = DRIFT.tau(dict(zip(DRIFT.names, w, strict=True)), generator)
     size = np.sqrt((w**2).sum(axis=0))
     assert stats.ks_2samp(tau, again).pvalue > 1e-3
@@ -185,6 +199,19 @@ def test_save_and_load(drifting, tmp_path):
     assert again.summary() == drifting.summary()
 
 
+def test_a_drift_saved_without_a_slope_at_the_largest_run_is_read(drifting, tmp_path, runs):
+    """As earlier versions wrote it: their drift has no S(0), and its file does not say so."""
+    old = bayescale.fit(runs, drift=DampedTrend(initial=0.0), draws=50, seed=1)
+    tree = to_tree(old)
+    history = json.loads(tree.attrs["bayescale"])
+    assert history["format"] == 3
+    del history["drift"]["initial"]
+    tree.attrs["bayescale"] = json.dumps(history)
+    again = from_tree(tree, "old", None)
+    assert again.spec == old.spec
+    assert json.loads(to_tree(drifting).attrs["bayescale"])["format"] == 8
+
+
 def test_arviz_sees_the_drift(drifting):  # and the place of each run
     tree = drifting.to_arviz()
     likelihood = tree["log_likelihood"]["log_loss"].to_numpy()
@@ -222,6 +249,8 @@ def test_unknown_drifts_are_refused(runs):
     with pytest.raises(InputError, match=r"scale, degrees and reach must be above 0"):
         DampedTrend(scale=0.0)
     assert get_drift("none") is get_drift("forecasts") is None
+    with pytest.raises(InputError, match=r"knots must be 1 or more, and initial 0 or more"):
+        DampedTrend(initial=-1.0)
     assert get_drift("damped-trend") == DampedTrend()
 
 

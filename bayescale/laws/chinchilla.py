@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from bayescale.laws import sum_of_powers
 from bayescale.laws.base import ClosedFormOptimum, Inputs, Law, Published, power
 from bayescale.laws.coupled import Coupled
-from bayescale.parameters import Coordinate, Values, parameter
-from bayescale.priors import LogNormal, Reference
+from bayescale.parameters import Values, parameter
+from bayescale.priors import Reference
 
 
 class Chinchilla(Law, ClosedFormOptimum):
@@ -52,8 +52,8 @@ class Chinchilla(Law, ClosedFormOptimum):
         sum_of_powers.LOSS_AT_OPTIMUM,
         sum_of_powers.SHARE_OF_E,
         sum_of_powers.TOKENS_PER_PARAMETER,
-        Coordinate("alpha", LogNormal(0.30, 0.40, low=0.05, high=1.2), r"\alpha", "exponent of N"),
-        Coordinate("beta", LogNormal(0.36, 0.50, low=0.05, high=1.2), r"\beta", "exponent of D"),
+        sum_of_powers.EXPONENT_OF_N,
+        sum_of_powers.EXPONENT_OF_D,
     )
     published: ClassVar = (
         Published(

@@ -51,17 +51,15 @@ class Coupled(Law, ClosedFormOptimum):
         sum_of_powers.LOSS_AT_OPTIMUM,
         sum_of_powers.SHARE_OF_E,
         sum_of_powers.TOKENS_PER_PARAMETER,
-        Coordinate(
-            "k_alpha",
-            LogNormal(0.30, 0.40, low=0.05, high=1.2),
-            r"k\alpha",
-            "effective exponent of N",
+        sum_of_powers.exponent(
+            "k_alpha", sum_of_powers.LIKE_ALPHA, r"k\alpha", "effective exponent of N"
         ),
-        Coordinate(
+        sum_of_powers.exponent(
             "k_beta",
-            LogNormal(0.36, 0.50, low=0.05, high=1.2),
+            sum_of_powers.LIKE_BETA,
             r"k\beta",
             "effective exponent of D",
+            sum_of_powers.FIRM_D,
         ),
         Coordinate("k", LogNormal(0.6, 0.5, low=0.15, high=1.5), "k", "outer exponent"),
     )

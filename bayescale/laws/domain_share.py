@@ -65,8 +65,8 @@ class DomainShare(Law):
         ),
         Coordinate("share_r", Beta(2, 5), "s_r", "share of the term in r in what N and D leave"),
         sum_of_powers.TOKENS_PER_PARAMETER,
-        Coordinate("alpha", LogNormal(0.30, 0.40, low=0.05, high=1.2), r"\alpha", "exponent of N"),
-        Coordinate("beta", LogNormal(0.36, 0.50, low=0.05, high=1.2), r"\beta", "exponent of D"),
+        sum_of_powers.EXPONENT_OF_N,
+        sum_of_powers.EXPONENT_OF_D,
         Coordinate(
             "slope_r",
             LogNormal(0.06, 0.8),

@@ -14,8 +14,8 @@ from bayescale.parameters import Coordinate, parameter
 from bayescale.priors import Beta, LogNormal, Reference
 
 EXPONENTS = (
-    Coordinate("alpha", LogNormal(0.30, 0.40, low=0.05, high=1.2), r"\alpha", "exponent of N"),
-    Coordinate("beta", LogNormal(0.36, 0.50, low=0.05, high=1.2), r"\beta", "exponent of D"),
+    sum_of_powers.EXPONENT_OF_N,
+    sum_of_powers.EXPONENT_OF_D,
 )
 
 

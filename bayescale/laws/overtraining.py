@@ -9,7 +9,7 @@ from bayescale.laws import sum_of_powers
 from bayescale.laws.base import ClosedFormOptimum, Inputs, Law, power
 from bayescale.laws.coupled import Coupled
 from bayescale.laws.tied import Tied
-from bayescale.parameters import Coordinate, Values, parameter
+from bayescale.parameters import Values, parameter
 from bayescale.priors import LogNormal, Reference
 
 FLOPS = 6.0  # per parameter and token, by the law's definition
@@ -59,7 +59,7 @@ class Overtraining(Law, ClosedFormOptimum):
         sum_of_powers.LOSS_AT_OPTIMUM,
         sum_of_powers.SHARE_OF_E,
         sum_of_powers.TOKENS_PER_PARAMETER,
-        Coordinate(
+        sum_of_powers.exponent(
             "eta", LogNormal(0.16, 0.40, low=0.025, high=0.6), r"\eta", "exponent of compute"
         ),
     )

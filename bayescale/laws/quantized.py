@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
+from bayescale.laws import sum_of_powers
 from bayescale.laws.base import Inputs, Law, power
 from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import Beta, LogNormal, Reference
@@ -67,8 +68,8 @@ class Quantized(Law):
         Coordinate(
             "share_added", Beta(1.5, 4.5), "q_G", "share of what is left that quantization adds"
         ),
-        Coordinate("alpha", LogNormal(0.30, 0.40, low=0.05, high=1.2), r"\alpha", "exponent of N"),
-        Coordinate("beta", LogNormal(0.36, 0.50, low=0.05, high=1.2), r"\beta", "exponent of D"),
+        sum_of_powers.EXPONENT_OF_N,
+        sum_of_powers.EXPONENT_OF_D,
         Coordinate("gamma_D", LogNormal(0.2, 0.6), r"\gamma_D", "exponent of D in what it adds"),
         Coordinate(
             "gamma_G", LogNormal(0.7, 0.6), r"\gamma_G", "exponent of log2 G in what it adds"

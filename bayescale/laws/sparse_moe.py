@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from bayescale.laws import sum_of_powers
 from bayescale.laws.base import Inputs, Law, power
 from bayescale.parameters import Coordinate, Values, parameter
 from bayescale.priors import Beta, LogNormal, Reference
@@ -72,14 +73,14 @@ class SparseMoE(Law):
             "q_a",
             "share of both terms in N that is the one in 1 - S too",
         ),
-        Coordinate(
+        sum_of_powers.exponent(
             "exponent_N",
-            LogNormal(0.30, 0.40, low=0.05, high=1.2),
+            sum_of_powers.LIKE_ALPHA,
             r"\bar\alpha",
             "mean of alpha and gamma, by the sizes of their terms at the centre",
         ),
         Coordinate("ratio", LogNormal(1.0, 0.4), r"\gamma/\alpha", "gamma in units of alpha"),
-        Coordinate("beta", LogNormal(0.36, 0.50, low=0.05, high=1.2), r"\beta", "exponent of D"),
+        sum_of_powers.EXPONENT_OF_D,
         Coordinate(
             "active",
             LogNormal(0.7, 0.4),

@@ -6,6 +6,7 @@ function of it the loss is.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -29,6 +30,24 @@ TOKENS_PER_PARAMETER = Coordinate(
     "tokens per parameter at that optimum",
     "tokens per parameter",
 )
+
+
+# Sds of the logarithm of exponents of N and of D in forecasts: two thirds of the spread of published
+# fits (0.31 and 0.43), which contains their errors; of those tried, what forecast larger runs best.
+FIRM_N, FIRM_D = 0.20, 0.30
+
+
+def exponent(
+    name: str, prior: LogNormal, symbol: str, meaning: str, firm: float = FIRM_N
+) -> Coordinate:
+    """Return the coordinate of an exponent, whose prior has a smaller sd in forecasts: `firm`."""
+    return Coordinate(name, prior, symbol, meaning, in_forecasts=replace(prior, sd_log=firm))
+
+
+LIKE_ALPHA = LogNormal(0.30, 0.40, low=0.05, high=1.2)
+LIKE_BETA = LogNormal(0.36, 0.50, low=0.05, high=1.2)
+EXPONENT_OF_N = exponent("alpha", LIKE_ALPHA, r"\alpha", "exponent of N")
+EXPONENT_OF_D = exponent("beta", LIKE_BETA, r"\beta", "exponent of D", FIRM_D)
 
 
 def optimum(A: Any, B: Any, alpha: Any, beta: Any, product: Any) -> tuple[Any, Any]:

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from bayescale.laws import sum_of_powers
 from bayescale.laws.base import ClosedFormOptimum, Inputs, Law, Published, power
 from bayescale.laws.chinchilla import Chinchilla
 from bayescale.laws.coupled import Coupled
-from bayescale.parameters import Coordinate, Values, parameter
+from bayescale.parameters import Values, parameter
 from bayescale.priors import LogNormal, Reference
 
 
@@ -49,7 +50,7 @@ class Tied(Law, ClosedFormOptimum):
 
     coordinates: ClassVar = (
         *Chinchilla.coordinates[:3],
-        Coordinate(
+        sum_of_powers.exponent(
             "alpha", LogNormal(0.32, 0.40, low=0.05, high=1.2), r"\alpha", "exponent of N and of D"
         ),
     )
