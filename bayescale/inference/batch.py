@@ -8,8 +8,8 @@ of a data set in the batch nor on its neighbours.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from bayescale.effects import renewed
 from bayescale.errors import InputError, Problem
 from bayescale.inference.geometry import Whitening, empirical_whitening, prior_points
 from bayescale.inference.importance import CALL, ENOUGH, Weighted, densities, importance_sample
+from bayescale.inference.jumping import MOST_COORDINATES, jumping_chains
 from bayescale.inference.mode import Evaluate, bound, evaluate_curvature, find_minima, joined
 from bayescale.inference.nuts import Sampler, Start, sample_chain
 from bayescale.inference.programs import key_data, programs
@@ -81,7 +82,7 @@ class BatchFit:
     Parameters
     ----------
     method
-        The method that made it: ``"laplace-is"`` or ``"nuts"``.
+        The method that made it: ``"laplace-is"``, ``"nuts"``, or ``"jumping"`` where its chains disagreed.
     u
         Unbounded vectors, shape (draws, p); none where no mode was found.
     weights
@@ -96,7 +97,7 @@ class BatchFit:
         Divergent transitions of the chains; 0 for importance sampling.
     """
 
-    method: Literal["laplace-is", "nuts"]
+    method: Literal["laplace-is", "nuts", "jumping"]
     u: np.ndarray
     weights: np.ndarray
     k: float
@@ -211,8 +212,8 @@ class _Chunk:
     def _sample(self, bits: int, wanted: np.ndarray) -> list[tuple[int, BatchFit]]:
         k = np.full(len(wanted), np.nan)
         results = []
+        density = self.density if bits == self.settings.bits else self._density(bits)
         if self.settings.method != "nuts":
-            density = self.density if bits == self.settings.bits else self._density(bits)
             weighted = importance_sample(density, self.whitening, self.generators, wanted)
             k = weighted.k
             keep = wanted & (weighted.good() | (self.settings.method == "laplace-is"))
@@ -229,7 +230,35 @@ class _Chunk:
                 results += fits.items()  # the later one counts
                 wanted = wanted & [i in fits and not _agreed(fits[i]) for i in range(len(wanted))]
                 whitening, starts = self._learned(out["unbounded"], wanted, whitening, starts)
-        return results
+        return results + self._jumped(density, wanted, dict(results))
+
+    def _jumped(
+        self, density: Density, wanted: np.ndarray, fits: Mapping[int, BatchFit]
+    ) -> list[tuple[int, BatchFit]]:
+        """The sets whose chains disagreed, by chains that jump between what those found; if they agree."""
+        rows = [
+            i for i in np.flatnonzero(wanted).tolist() if i in fits and np.isfinite(fits[i].u).all()
+        ]
+        if not rows or self.size > MOST_COORDINATES:
+            return []
+
+        def there(u: np.ndarray) -> np.ndarray:
+            full = np.zeros((len(wanted), *u.shape[1:]))
+            full[rows] = u
+            asked = np.isin(np.arange(len(wanted)), rows)
+            padded = np.pad(full, ((0, 0), (0, -u.shape[1] % CALL), (0, 0)))
+            calls = range(0, u.shape[1], CALL)
+            found = [density(padded[:, i : i + CALL], asked)[rows] for i in calls]
+            return np.concatenate(found, axis=1)[:, : u.shape[1]]
+
+        found, streams = [fits[i].u for i in rows], [self.generators[i] for i in rows]
+        jumps = jumping_chains(there, found, streams, CHAINS, self.settings.samplers[-1].draws)
+        fine = np.zeros((CHAINS, 1), bool)  # nothing diverges
+        made = {
+            i: replace(_from_chains(u, fine, fits[i].k), method="jumping")
+            for i, u in zip(rows, jumps.u, strict=True)
+        }
+        return [(i, fit) for i, fit in made.items() if _agreed(fit)]
 
     def _learned(
         self, u: np.ndarray, wanted: np.ndarray, whitening: Whitening, starts: Start

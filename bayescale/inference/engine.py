@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import numpy as np
 
-from bayescale.diagnostics import convergence
+from bayescale.diagnostics import convergence, judge_chains
 from bayescale.errors import FailedFitError
 from bayescale.inference.geometry import Whitening, empirical_whitening, prior_points
+from bayescale.inference.importance import BLOCK, densities
+from bayescale.inference.jumping import MOST_COORDINATES, jumping_chains
 from bayescale.inference.mode import (
     Evaluate,
     Minima,
@@ -154,7 +156,8 @@ def draw_posterior(
     A posterior that is near normal about its mode is sampled with longer steps. Where transitions
     diverge, the next attempt adapts to smaller ones; where chains mix badly, it whitens with the
     covariance of the draws instead of the Laplace approximation. The best attempt is kept, and the
-    record says which it was.
+    record says which it was. If even that one cannot be trusted, chains that jump between what it found
+    take its place, where these can be.
     """
     keys = key_data(chains * ATTEMPTS, seed, 1).reshape(ATTEMPTS, chains, 2)
     draw, find = programs(sample_request(spec, sampler, data), search_request(spec, data))
@@ -185,4 +188,61 @@ def draw_posterior(
             starts = [_start_at(u, whitening, evaluate) for u in out["unbounded"][:, -1]]
     assert best is not None
     _, out, record = best
+    if not _sound(out):
+        jumped = _jumped(spec, data, out["unbounded"], seed)
+        if jumped is not None and _sound(jumped):
+            out = jumped
     return out, {**record, "seconds": time.perf_counter() - started}
+
+
+def _sound(out: Mapping[str, Any]) -> bool:
+    """Whether nothing says that the sampling failed."""
+    diverging = out["stats"]["diverging"]
+    verdicts = judge_chains(convergence(out["coordinates"]), int(diverging.sum()), diverging.size)
+    return not any(verdict.severity == "failed" for verdict in verdicts)
+
+
+def _jumped(spec: Sampled, data: Any, u: np.ndarray, seed: int) -> dict[str, Any] | None:
+    """What chains that jump between the draws of others, (chains, draws, p), make of a posterior.
+
+    As `sample_chain` of several chains. None where there are too many coordinates for it, or some draws
+    are not finite.
+    """
+    chains, draws, size = u.shape
+    if size > MOST_COORDINATES or not np.isfinite(u).all():
+        return None
+    one = _as_one_set(data)
+
+    def density(points: np.ndarray) -> np.ndarray:
+        count = points.shape[1]
+        padded = np.pad(points, ((0, 0), (0, -count % BLOCK), (0, 0)))
+        arguments = padded, np.ones(1, bool), one
+        (program,) = programs((densities, (spec, 1), arguments))
+        return np.asarray(program(*arguments))[:, :count]
+
+    generator = np.random.default_rng([seed, 3])
+    jumps = jumping_chains(density, [u.reshape(-1, size)], [generator], chains, draws)
+    arguments = jumps.u[0].reshape(-1, size), data
+    (describe,) = programs((described, (spec,), arguments))
+    found = jax.tree.map(np.asarray, describe(*arguments))
+    law, noise, coordinates = jax.tree.map(lambda array: array.reshape(chains, draws), found)
+    potential = -jumps.log_density[0]
+    return {
+        "law": law,
+        "noise": noise,
+        "coordinates": coordinates,
+        "unbounded": jumps.u[0],
+        "stats": {
+            "diverging": np.zeros((chains, draws), bool),
+            "energy": potential,
+            "num_steps": np.zeros((chains, draws), int),
+            "accept_prob": jumps.acceptance[0],
+            "potential": potential,
+            "step_size": np.zeros((chains, draws)),
+        },
+    }
+
+
+def described(spec: Sampled, u: Any, data: Any) -> tuple[dict[str, Any], ...]:
+    """Return parameters of the law, of the noise, and coordinates at vectors of shape (draws, p)."""
+    return jax.vmap(lambda u: spec.quantities(u, data))(u)
