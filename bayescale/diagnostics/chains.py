@@ -38,13 +38,6 @@ _NOT_FINITE = Verdict(
     "Check the runs for extreme values.",
 )
 
-_JUMPING = Verdict(
-    "several-modes",
-    "note",
-    "the chains of NUTS disagreed, so the draws are of chains that jump between the modes they found.",
-    "A mode that none of them found is not there: see whether another seed gives the same.",
-)
-
 
 @dataclass(frozen=True)
 class Convergence:
@@ -101,7 +94,7 @@ def diagnose_draws(
         *([] if finite else [_NOT_FINITE]),
         *_divergences(stats),
         *_mixing(mixing),
-        *(_energy(stats["energy"]) if stats["num_steps"].any() else [_JUMPING]),
+        *_energy(stats["energy"]),
         *_tree_depth(stats),
         *others,
     ]

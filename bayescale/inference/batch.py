@@ -23,7 +23,7 @@ from bayescale.effects import renewed
 from bayescale.errors import InputError, Problem
 from bayescale.inference.geometry import Whitening, empirical_whitening, prior_points
 from bayescale.inference.importance import CALL, ENOUGH, Weighted, densities, importance_sample
-from bayescale.inference.jumping import MOST_COORDINATES, jumping_chains
+from bayescale.inference.jumping import MOST_COORDINATES, Jumps, fit_mixtures, make_jumps
 from bayescale.inference.mode import Evaluate, bound, evaluate_curvature, find_minima, joined
 from bayescale.inference.nuts import Sampler, Start, sample_chain
 from bayescale.inference.programs import key_data, programs
@@ -39,6 +39,8 @@ AGREEMENT = 0.02  # of log densities in 32 and in 64 bits, about their mean diff
 PROBES = 2  # times STARTS: draws that the agreement is judged by
 COARSE = 64  # rows that the search begins with, where there are twice as many or more
 COARSE_TOLERANCE = 0.1  # of that search: its minimum is a start only
+JUMPING = 8  # sets of a device whose chains jump at once
+JUMPING_TARGETS = (0.95, 0.99)
 APART = 1.0  # searches that end nearer to each other than this, in the whitened space, go on as one
 
 Density = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -230,35 +232,69 @@ class _Chunk:
                 results += fits.items()  # the later one counts
                 wanted = wanted & [i in fits and not _agreed(fits[i]) for i in range(len(wanted))]
                 whitening, starts = self._learned(out["unbounded"], wanted, whitening, starts)
-        return results + self._jumped(density, wanted, dict(results))
+        return results + self._jumping(bits, density, wanted, dict(results))
 
-    def _jumped(
-        self, density: Density, wanted: np.ndarray, fits: Mapping[int, BatchFit]
+    def _jumping(
+        self, bits: int, density: Density, wanted: np.ndarray, fits: Mapping[int, BatchFit]
     ) -> list[tuple[int, BatchFit]]:
-        """The sets whose chains disagreed, by chains that jump between what those found; if they agree."""
+        """The sets whose chains disagreed, by chains that jump between what those found; where better."""
         rows = [
             i for i in np.flatnonzero(wanted).tolist() if i in fits and np.isfinite(fits[i].u).all()
         ]
-        if not rows or self.size > MOST_COORDINATES:
+        if self.size > MOST_COORDINATES:
             return []
+        best = dict(fits)
+        count = JUMPING * jax.device_count()  # few at once: proposals take memory
+        for target in JUMPING_TARGETS:  # the second time, they jump between what the first found
+            for first in range(0, len(rows), count):
+                part = rows[first : first + count]
+                made = self._jumping_of(bits, density, part, best, count, target)
+                best |= {i: fit for i, fit in made.items() if _quality(fit) > _quality(best[i])}
+            rows = [i for i in rows if not _agreed(best[i])]
+        return [(i, fit) for i, fit in best.items() if fit.method == "jumping"]
+
+    def _jumping_of(
+        self,
+        bits: int,
+        density: Density,
+        rows: Sequence[int],
+        fits: Mapping[int, BatchFit],
+        count: int,
+        target: float,
+    ) -> dict[int, BatchFit]:
+        asked = np.isin(np.arange(len(self.there)), rows)
 
         def there(u: np.ndarray) -> np.ndarray:
-            full = np.zeros((len(wanted), *u.shape[1:]))
-            full[rows] = u
-            asked = np.isin(np.arange(len(wanted)), rows)
-            padded = np.pad(full, ((0, 0), (0, -u.shape[1] % CALL), (0, 0)))
-            calls = range(0, u.shape[1], CALL)
-            found = [density(padded[:, i : i + CALL], asked)[rows] for i in calls]
+            full = np.zeros((len(asked), u.shape[1] + -u.shape[1] % CALL, self.size))
+            full[rows, : u.shape[1]] = u
+            calls = range(0, full.shape[1], CALL)
+            found = [density(full[:, i : i + CALL], asked)[rows] for i in calls]
             return np.concatenate(found, axis=1)[:, : u.shape[1]]
 
-        found, streams = [fits[i].u for i in rows], [self.generators[i] for i in rows]
-        jumps = jumping_chains(there, found, streams, CHAINS, self.settings.samplers[-1].draws)
-        fine = np.zeros((CHAINS, 1), bool)  # nothing diverges
-        made = {
-            i: replace(_from_chains(u, fine, fits[i].k), method="jumping")
-            for i, u in zip(rows, jumps.u, strict=True)
+        streams, sampler = [self.generators[i] for i in rows], self.settings.samplers[-1]
+        mixtures = fit_mixtures(there, [fits[i].u for i in rows], streams)
+        maps = [mixture.whitening() for mixture in mixtures]
+        transitions = sampler.warmup + sampler.draws
+        jumps = make_jumps(there, mixtures, maps, streams, CHAINS, transitions)
+        last = np.zeros((len(asked), CHAINS, self.size))
+        last[rows] = [fits[i].u.reshape(CHAINS, -1, self.size)[:, -1] for i in rows]
+        value, gradient = self._value_and_gradient(last, asked)
+        whitening = Whitening(*(np.stack(parts) for parts in zip(*maps, strict=True)))
+        inverse = np.linalg.inv(whitening.scale)
+        start = Start(
+            np.einsum("sij,scj->sci", inverse, last[rows] - whitening.mode[:, None]),
+            value[rows],
+            np.einsum("sci,sij->scj", gradient[rows], whitening.scale),
+        )
+        filled = [*range(len(rows)), *[0] * (count - len(rows))]
+        mine = jax.tree.map(lambda array: array[filled], (whitening, start, jumps))
+        data = jax.tree.map(lambda array: array[[rows[i] for i in filled]], self.data)
+        names = [self.names[rows[i]] for i in filled]
+        out = self._run(bits, names, np.arange(count) < len(rows), sampler, target, data, *mine)
+        return {
+            i: replace(_from_chains(u, diverging, fits[i].k), method="jumping")
+            for i, u, diverging in zip(rows, out["unbounded"], out["diverging"], strict=False)
         }
-        return [(i, fit) for i, fit in made.items() if _agreed(fit)]
 
     def _learned(
         self, u: np.ndarray, wanted: np.ndarray, whitening: Whitening, starts: Start
@@ -369,12 +405,25 @@ class _Chunk:
         whitening: Whitening,
         starts: Start,
     ) -> dict[str, Any]:
-        settings = self.settings
-        keys = [
-            key_data(CHAINS, settings.seed, entropy_of(name), sampler.draws) for name in self.names
-        ]
+        return self._run(bits, self.names, wanted, sampler, target, self.data, whitening, starts)
+
+    def _run(
+        self,
+        bits: int,
+        names: Sequence[str],
+        wanted: np.ndarray,
+        sampler: Sampler,
+        target: float,
+        data: Data,
+        whitening: Whitening,
+        starts: Start,
+        *jumps: Jumps,
+    ) -> dict[str, Any]:
+        """Run the chains of some data sets, every array of theirs with a first axis (sets)."""
+        settings, use = self.settings, sampler.draws + len(jumps)
+        keys = [key_data(CHAINS, settings.seed, entropy_of(name), use) for name in names]
         dtype = np.float32 if bits == 32 else np.float64
-        numbers = (np.full(len(keys), target), self.data, whitening, starts)
+        numbers = (np.full(len(keys), target), data, whitening, starts, *jumps)
         numbers = jax.tree.map(lambda a: a.astype(dtype), numbers)
         static = (self.spec, sample_chains, (settings.side_by_side, sampler))
         arguments = (np.stack(keys), wanted, *numbers)
@@ -427,6 +476,7 @@ def sample_chains(
     data: Data,
     whitening: Whitening,
     start: Start,
+    jumps: Jumps | None = None,
 ) -> dict[str, Any]:
     """Run the chains of many data sets, `side_by_side` of them at once.
 
@@ -449,6 +499,8 @@ def sample_chains(
         The data sets and their whitening maps, every array with a first axis (sets).
     start
         The first states, every array with first axes (sets, chains).
+    jumps
+        What the chains try between their steps, with the same first axes; nothing if None.
 
     Returns
     -------
@@ -457,18 +509,18 @@ def sample_chains(
     """
     sets, chains = keys.shape[:2]
 
-    def run(index: Any, key: Any, start: Start) -> dict[str, Any]:
-        my_data, my_whitening = jax.tree.map(lambda array: array[index], (data, whitening))
-        out = sample_chain(spec, sampler, key, my_data, my_whitening, start, target[index])
+    def run(index: Any, key: Any, start: Start, jumps: Jumps | None) -> dict[str, Any]:
+        own, map_ = jax.tree.map(lambda array: array[index], (data, whitening))
+        out = sample_chain(spec, sampler, key, own, map_, start, target[index], jumps)
         return {"unbounded": out["unbounded"], "diverging": out["stats"]["diverging"]}
 
-    def one(item: tuple[Any, Any, Start]) -> dict[str, Any]:
+    def one(item: tuple[Any, Any, Start, Jumps | None]) -> dict[str, Any]:
         shapes = jax.eval_shape(run, *item)
         nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         return jax.lax.cond(wanted[item[0]], lambda: run(*item), lambda: nothing)
 
-    starts = jax.tree.map(lambda array: array.reshape(-1, *array.shape[2:]), start)
-    items = jnp.repeat(jnp.arange(sets), chains), keys.reshape(-1, 2), starts
+    each = jax.tree.map(lambda array: array.reshape(-1, *array.shape[2:]), (start, jumps))
+    items = jnp.repeat(jnp.arange(sets), chains), keys.reshape(-1, 2), *each
     batch = None if side_by_side == 1 else side_by_side
     out = jax.lax.map(one, items, batch_size=batch)
     return jax.tree.map(lambda leaf: leaf.reshape(sets, chains, *leaf.shape[1:]), out)
@@ -494,6 +546,11 @@ def _agreed(fit: BatchFit) -> bool:
     divergent = fit.divergences > DIVERGENT_SHARE_FAILED * len(fit.u)
     enough = mixing.ess_bulk_min >= ENOUGH and mixing.ess_tail_min >= ENOUGH / 2
     return mixing.rhat_max <= RHAT_SHORT and enough and not divergent
+
+
+def _quality(fit: BatchFit) -> float:
+    """What chains are worth: effective draws, fewer where some transitions diverged."""
+    return float(np.nan_to_num(fit.ess, nan=-1.0)) / (1 + fit.divergences)
 
 
 def _from_chains(u: np.ndarray, diverging: np.ndarray, k: float) -> BatchFit:

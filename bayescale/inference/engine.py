@@ -15,7 +15,7 @@ from bayescale.diagnostics import convergence, judge_chains
 from bayescale.errors import FailedFitError
 from bayescale.inference.geometry import Whitening, empirical_whitening, prior_points
 from bayescale.inference.importance import BLOCK, densities
-from bayescale.inference.jumping import MOST_COORDINATES, jumping_chains
+from bayescale.inference.jumping import MOST_COORDINATES, Jumps, fit_mixtures, make_jumps
 from bayescale.inference.mode import (
     Evaluate,
     Minima,
@@ -137,15 +137,17 @@ def _run_chains(
     whitening: Whitening,
     starts: list[Start],
     target: float,
+    *jumps: list[Jumps],
 ) -> dict[str, Any]:
     """Run each chain in a thread; XLA leaves Python's lock while it computes."""
 
-    def chain(key: np.ndarray, start: Start) -> Any:
+    def chain(key: np.ndarray, start: Start, *mine: Jumps) -> Any:
         with jax.enable_x64(True):  # the setting belongs to a thread
-            return jax.tree.map(np.asarray, draw(key, data, whitening, start, np.float64(target)))
+            found = draw(key, data, whitening, start, np.float64(target), *mine)
+            return jax.tree.map(np.asarray, found)
 
     with ThreadPoolExecutor(min(len(keys), os.cpu_count() or 1)) as pool:
-        return jax.tree.map(lambda *parts: np.stack(parts), *pool.map(chain, keys, starts))
+        return jax.tree.map(lambda *parts: np.stack(parts), *pool.map(chain, keys, starts, *jumps))
 
 
 def draw_posterior(
@@ -189,9 +191,9 @@ def draw_posterior(
     assert best is not None
     _, out, record = best
     if not _sound(out):
-        jumped = _jumped(spec, data, out["unbounded"], seed)
-        if jumped is not None and _sound(jumped):
-            out = jumped
+        jumping = _jumping(spec, sampler, data, evaluate, out["unbounded"], seed)
+        if jumping is not None and _sound(jumping):
+            out, record = jumping, {**record, "target_accept": TARGET_ACCEPT[-1], "jumping": True}
     return out, {**record, "seconds": time.perf_counter() - started}
 
 
@@ -202,16 +204,17 @@ def _sound(out: Mapping[str, Any]) -> bool:
     return not any(verdict.severity == "failed" for verdict in verdicts)
 
 
-def _jumped(spec: Sampled, data: Any, u: np.ndarray, seed: int) -> dict[str, Any] | None:
-    """What chains that jump between the draws of others, (chains, draws, p), make of a posterior.
+def _jumping(
+    spec: Sampled, sampler: Sampler, data: Any, evaluate: Evaluate, u: np.ndarray, seed: int
+) -> dict[str, Any] | None:
+    """What chains make of a posterior that jump between the draws of others, (chains, draws, p).
 
-    As `sample_chain` of several chains. None where there are too many coordinates for it, or some draws
-    are not finite.
+    None where there are too many coordinates for it, or some draws are not finite.
     """
-    chains, draws, size = u.shape
+    chains, size = len(u), u.shape[-1]
     if size > MOST_COORDINATES or not np.isfinite(u).all():
         return None
-    one = _as_one_set(data)
+    one, streams = _as_one_set(data), [np.random.default_rng([seed, 3])]
 
     def density(points: np.ndarray) -> np.ndarray:
         count = points.shape[1]
@@ -220,29 +223,13 @@ def _jumped(spec: Sampled, data: Any, u: np.ndarray, seed: int) -> dict[str, Any
         (program,) = programs((densities, (spec, 1), arguments))
         return np.asarray(program(*arguments))[:, :count]
 
-    generator = np.random.default_rng([seed, 3])
-    jumps = jumping_chains(density, [u.reshape(-1, size)], [generator], chains, draws)
-    arguments = jumps.u[0].reshape(-1, size), data
-    (describe,) = programs((described, (spec,), arguments))
-    found = jax.tree.map(np.asarray, describe(*arguments))
-    law, noise, coordinates = jax.tree.map(lambda array: array.reshape(chains, draws), found)
-    potential = -jumps.log_density[0]
-    return {
-        "law": law,
-        "noise": noise,
-        "coordinates": coordinates,
-        "unbounded": jumps.u[0],
-        "stats": {
-            "diverging": np.zeros((chains, draws), bool),
-            "energy": potential,
-            "num_steps": np.zeros((chains, draws), int),
-            "accept_prob": jumps.acceptance[0],
-            "potential": potential,
-            "step_size": np.zeros((chains, draws)),
-        },
-    }
-
-
-def described(spec: Sampled, u: Any, data: Any) -> tuple[dict[str, Any], ...]:
-    """Return parameters of the law, of the noise, and coordinates at vectors of shape (draws, p)."""
-    return jax.vmap(lambda u: spec.quantities(u, data))(u)
+    mixtures = fit_mixtures(density, [u.reshape(-1, size)], streams)
+    whitening = mixtures[0].whitening()
+    transitions = sampler.warmup + sampler.draws
+    jumps = make_jumps(density, mixtures, [whitening], streams, chains, transitions)
+    tried = [jax.tree.map(lambda array, i=i: array[0, i], jumps) for i in range(chains)]
+    function, static, arguments = sample_request(spec, sampler, data)
+    (draw,) = programs((function, static, (*arguments, tried[0])))
+    starts = [_start_at(last, whitening, evaluate) for last in u[:, -1]]
+    keys = key_data(chains, seed, 4)
+    return _run_chains(draw, keys, data, whitening, starts, TARGET_ACCEPT[-1], tried)

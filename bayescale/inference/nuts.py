@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from bayescale.inference.geometry import Whitening, negative_log_density
+from bayescale.inference.jumping import Jumps
 from bayescale.model import Sampled
 
 
@@ -40,6 +42,7 @@ def sample_chain(
     whitening: Whitening,
     start: Start,
     target_accept: Any,
+    jumps: Jumps | None = None,
 ) -> dict[str, Any]:
     """Run one chain; adapt the step size only.
 
@@ -60,6 +63,8 @@ def sample_chain(
         The first state.
     target_accept
         Mean acceptance probability that the step size is adapted to.
+    jumps
+        What the chain tries after each of its transitions, for warm-up and draws; nothing if None.
 
     Returns
     -------
@@ -73,7 +78,17 @@ def sample_chain(
     from numpyro.infer.util import ParamInfo
 
     function = negative_log_density(spec)
-    init, step = hmc(lambda z: function(whitening.mode + whitening.scale @ z, data), algo="NUTS")
+
+    def potential(z: Any) -> Any:
+        return function(whitening.mode + whitening.scale @ z, data)
+
+    def jumped(state: Any, tried: Jumps) -> Any:
+        at = tried.taken(whitening.mode + whitening.scale @ state.z, -state.potential_energy)
+        z = jnp.where(at < 0, state.z, tried.proposals[at])
+        energy, gradient = jax.value_and_grad(potential)(z)
+        return state._replace(z=z, potential_energy=energy, z_grad=gradient)
+
+    init, step = hmc(potential, algo="NUTS")
     state = init(
         ParamInfo(*start),
         num_warmup=sampler.warmup,
@@ -84,8 +99,10 @@ def sample_chain(
         rng_key=jax.random.wrap_key_data(key_data, impl="threefry2x32"),
     )
 
-    def one(state: Any, _: None) -> tuple[Any, tuple[Any, dict[str, Any]]]:
+    def one(state: Any, tried: Any) -> tuple[Any, tuple[Any, dict[str, Any]]]:
         state = step(state)
+        if jumps is not None:
+            state = jumped(state, Jumps(tried[0], tried[1], tried[2], jumps.mixture))
         stats = {
             "diverging": state.diverging,
             "energy": state.energy,
@@ -97,7 +114,8 @@ def sample_chain(
         return state, (state.z, stats)
 
     # One loop over warm-up and draws: the kernel is traced and compiled once.
-    _, out = jax.lax.scan(one, state, None, length=sampler.warmup + sampler.draws)
+    tried = None if jumps is None else jumps[:3]
+    _, out = jax.lax.scan(one, state, tried, length=sampler.warmup + sampler.draws)
     z, stats = jax.tree.map(lambda leaf: leaf[sampler.warmup :], out)
     u = whitening.mode + z @ whitening.scale.T
 

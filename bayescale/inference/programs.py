@@ -23,11 +23,12 @@ from jax.experimental.compilation_cache import compilation_cache
 from bayescale.cache import cache_folder, write_atomically
 from bayescale.centred import CentredData
 from bayescale.inference.geometry import Whitening
+from bayescale.inference.jumping import Jumps, Mixture
 from bayescale.inference.nuts import Start
 from bayescale.model import Data, Sampled
 from bayescale.population import GroupData, PooledData
 
-for _type in (Data, CentredData, GroupData, PooledData, Start, Whitening):
+for _type in (Data, CentredData, GroupData, PooledData, Jumps, Mixture, Start, Whitening):
     jax.export.register_namedtuple_serialization(
         _type, serialized_name=f"bayescale.{_type.__name__}"
     )
