@@ -202,6 +202,7 @@ def provenance_of(
         "warmup": sampler.warmup,
         "attempts": sampling["attempts"],
         "target_accept": sampling["target_accept"],
+        "jumping": sampling["jumping"],
         "max_tree_depth": sampler.max_tree_depth,
         "data_hash": runs.data_hash,
         "allowed": list(lifted),

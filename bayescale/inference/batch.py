@@ -218,7 +218,8 @@ class _Chunk:
         if self.settings.method != "nuts":
             weighted = importance_sample(density, self.whitening, self.generators, wanted)
             k = weighted.k
-            keep = wanted & (weighted.good() | (self.settings.method == "laplace-is"))
+            one_mode = weighted.good() & ~self._rivals().any(axis=1)  # weights do not see another
+            keep = wanted & (one_mode | (self.settings.method == "laplace-is"))
             results += [(i, _from_weights(weighted, i)) for i in np.flatnonzero(keep).tolist()]
             wanted = wanted & ~keep
         whitening, starts = self.whitening, self._chain_starts()
@@ -430,12 +431,22 @@ class _Chunk:
         (run,) = programs((over_devices, static, arguments), bits=bits)
         return jax.tree.map(lambda a: np.asarray(a).astype(np.float64), run(*arguments))
 
+    def _near_lowest(self) -> np.ndarray:
+        """Which minima are not far above the lowest, (sets, starts)."""
+        lowest = self.minima.value.min(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            return self.minima.converged & (self.minima.value < lowest + RIVAL)
+
+    def _rivals(self) -> np.ndarray:
+        """Which of these lie apart from it, (sets, starts)."""
+        apart = self.minima.u - self.whitening.mode[:, None]
+        z = np.einsum("sij,scj->sci", np.linalg.inv(self.whitening.scale), apart)
+        with np.errstate(invalid="ignore"):
+            return self._near_lowest() & (np.linalg.norm(z, axis=-1) > APART)
+
     def _chain_starts(self) -> Start:
         """The minima in turn, those that are no rivals of the lowest left out; (sets, CHAINS, ...)."""
-        minima = self.minima
-        lowest = minima.value.min(axis=1, keepdims=True)
-        with np.errstate(invalid="ignore"):
-            rival = minima.converged & (minima.value < lowest + RIVAL)
+        minima, rival = self.minima, self._near_lowest()
         turn = np.arange(CHAINS) % STARTS
         chosen = np.where(rival[:, turn], turn, minima.best[:, None])
         rows = np.arange(len(chosen))[:, None], chosen

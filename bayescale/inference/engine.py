@@ -174,7 +174,7 @@ def draw_posterior(
         out = _run_chains(draw, keys[attempt], data, whitening, starts, target)
         divergent = int(out["stats"]["diverging"].sum())
         mixing = convergence(out["coordinates"])
-        record = {"attempts": attempt + 1, "target_accept": target}
+        record = {"attempts": attempt + 1, "target_accept": target, "jumping": False}
         quality = float(np.nan_to_num(mixing.ess_bulk_min, nan=-1.0)) / (1 + divergent)
         if best is None or quality > best[0]:
             best = (quality, out, record)
@@ -193,7 +193,8 @@ def draw_posterior(
     if not _sound(out):
         jumping = _jumping(spec, sampler, data, evaluate, out["unbounded"], seed)
         if jumping is not None and _sound(jumping):
-            out, record = jumping, {**record, "target_accept": TARGET_ACCEPT[-1], "jumping": True}
+            out = jumping
+            record |= {"target_accept": TARGET_ACCEPT[-1], "jumping": True}
     return out, {**record, "seconds": time.perf_counter() - started}
 
 

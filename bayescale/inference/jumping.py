@@ -120,14 +120,15 @@ def fitted(u: Floats, log_weights: Floats, generator: np.random.Generator) -> Mi
     Few different vectors in a cluster leave its covariance near a share of that of all.
     """
     weights = np.exp(log_weights - logsumexp(log_weights))
-    drawn = u[generator.choice(len(u), SEEN, p=weights)]
+    chosen = generator.choice(len(u), SEEN, p=weights)
+    drawn, different = u[chosen], len(np.unique(chosen))
     size = u.shape[1]
     covariance = np.cov(drawn, rowvar=False) + 1e-12 * np.eye(size)
     centre, root = drawn.mean(axis=0), np.linalg.cholesky(covariance)
     z = np.linalg.solve(root, (drawn - centre).T).T
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an empty cluster is left out below
-        _, labels = kmeans2(z, COMPONENTS, minit="++", rng=generator)
+        _, labels = kmeans2(z, min(COMPONENTS, different), minit="++", rng=generator)
     shares: list[float] = []
     centres, roots = [], []
     for label in np.unique(labels):
@@ -168,8 +169,11 @@ def fit_mixtures(
     mixtures = [fitted(u, np.zeros(len(u)), g) for u, g in zip(found, generators, strict=True)]
     for _ in range(ROUNDS):
         u, log_weights = weighted(density, mixtures, generators, POINTS)
-        everything = zip(u, log_weights, generators, strict=True)
-        mixtures = [fitted(mine, _tempered(w), g) for mine, w, g in everything]
+        everything = zip(mixtures, u, log_weights, generators, strict=True)
+        mixtures = [
+            fitted(mine, _tempered(w), g) if np.isfinite(w).any() else mixture
+            for mixture, mine, w, g in everything
+        ]
     return mixtures
 
 
