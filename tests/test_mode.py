@@ -10,11 +10,14 @@ from scipy.optimize import minimize, rosen, rosen_der
 
 from bayescale import FailedFitError, Runs
 from bayescale.datasets import load_dataset
+from bayescale.drift import DampedTrend
 from bayescale.inference.engine import APART, RIVAL, STARTS, chain_starts, search, search_request
 from bayescale.inference.geometry import Whitening, negative_log_density, prior_points
 from bayescale.inference.mode import (
+    MANY,
     Minima,
     bound,
+    curvature,
     evaluate_curvature,
     find_minima,
     joined,
@@ -23,7 +26,7 @@ from bayescale.inference.mode import (
 from bayescale.inference.programs import programs
 from bayescale.laws import Bnsl2, Chinchilla, Coupled
 from bayescale.model import data_of, model_spec
-from bayescale.noise import StudentT
+from bayescale.noise import StudentT, StudentTTrend
 from conftest import simulate
 
 SPECS = {law.name: model_spec(law, StudentT) for law in (Chinchilla, Coupled)}
@@ -213,6 +216,29 @@ def test_prior_points_are_draws_of_the_prior_and_the_first_its_centre():
     expected = (low_loss, 4 / 5.7, 15.0, 0.30, 0.36, 0.006, 22.0)
     assert centre == pytest.approx(dict(zip(names, expected, strict=True)))
     np.testing.assert_array_equal(u[0, 0], u[1, 0])
+
+
+def test_hessians_of_many_coordinates_are_differences_and_agree_with_those_of_jax():
+    """The coupled law with its drift and trend has more than so many; with 32 bits they stay exact."""
+    spec = model_spec(Coupled, StudentTTrend, None, DampedTrend())
+    assert len(spec.coordinates) > MANY
+    data = data_of(Runs.read(simulate()), ("N", "D"), spec.drift)
+    centre = spec.unconstrain(
+        {c.name: np.asarray(c.prior.centre(data.reference)) for c in spec.coordinates},
+        data.reference,
+    )
+    u = centre + 0.1 * np.random.default_rng(0).standard_normal(len(centre))
+    exact = jax.jit(jax.hessian(negative_log_density(spec)))(u, data)
+    value, gradient, hessian = jax.jit(curvature(spec))(u, data)
+    assert float(value) == pytest.approx(float(negative_log_density(spec)(u, data)), rel=1e-12)
+    np.testing.assert_allclose(gradient, jax.grad(negative_log_density(spec))(u, data), rtol=1e-9)
+    size = np.sqrt(np.abs(np.outer(np.diag(exact), np.diag(exact))))
+    assert (np.abs(hessian - exact) < 1e-6 * size + 1e-5).all()
+    assert not np.array_equal(hessian, exact)
+    with jax.enable_x64(False):
+        narrow = jax.tree.map(lambda array: np.asarray(array, np.float32), data)
+        rough = jax.jit(curvature(spec))(u.astype(np.float32), narrow)[2]
+    assert (np.abs(rough - exact) < 2e-3 * size + 1e-2).all()
 
 
 def plain(function, gradient):

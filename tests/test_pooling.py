@@ -95,7 +95,7 @@ def test_the_density_is_that_of_its_definition():
     ]
 
     def twin(u):
-        k, p = 7, 12
+        k, p = 7, 13
         m, tau = u[:k], 1 / (1 + np.exp(-u[k : 2 * k]))
         own = np.linalg.inv(data.precision + np.eye(p))
         centre, total = np.zeros(k), 0.0
@@ -110,14 +110,14 @@ def test_the_density_is_that_of_its_definition():
         mean = centre
         for g, runs in enumerate(parts):
             e = u[2 * k + g * p : 2 * k + (g + 1) * p]
-            own = np.diag(np.concatenate([tau**-2.0, np.ones(5)]))
+            own = np.diag(np.concatenate([tau**-2.0, np.ones(6)]))
             P = data.precision[g] + own
             root = np.linalg.cholesky(P)
-            known = data.information[g] + own @ np.concatenate([mean, np.zeros(5)])
+            known = data.information[g] + own @ np.concatenate([mean, np.zeros(6)])
             x = np.linalg.solve(P, known) + np.linalg.solve(root.T, e)
             total -= np.linalg.slogdet(root)[1]
             total += stats.norm.logpdf(x[:k], mean, tau).sum()
-            total += stats.multivariate_t.logpdf(x[k:], np.zeros(5), np.eye(5), df=4)
+            total += stats.multivariate_t.logpdf(x[k:], np.zeros(6), np.eye(6), df=4)
             L, share, M, alpha, beta, sigma, nu = (
                 q(stats.norm.cdf(w)) for q, w in zip(quantiles, x[:k], strict=True)
             )
@@ -129,7 +129,8 @@ def test_the_density_is_that_of_its_definition():
             compute = np.log10(runs.N * runs.D)
             below, step = compute.max() - compute, np.ptp(compute) / 5
             away = np.maximum(below[:, None] - step * np.arange(0.5, 5), 0)
-            shift = 0.03 * np.sqrt(step) * (1 - np.exp(-away)) @ x[k:]
+            shift = 0.03 * np.sqrt(step) * (1 - np.exp(-away)) @ x[k + 1 :]
+            shift -= 0.03 * np.sqrt(0.5) * (1 - np.exp(-below)) * x[k]
             residual = np.log(runs.loss) - np.log(law) - shift
             total += stats.t.logpdf(residual, nu, scale=sigma).sum()
         return total

@@ -33,7 +33,7 @@ LAST_DAMPING = 1e12
 SAME_HEIGHT = 1e-3  # minima nearer than this in value are taken for one
 LONGEST_STEP = 3.0  # in unbounded coordinates
 MANY = 14  # coordinates: above that, Hessians are differences of gradients, if in 64 bits
-DIFFERENCE = 1e-4  # in unbounded coordinates: to either side
+DIFFERENCE = 2e-5  # in unbounded coordinates: to either side
 
 # A point of each search and whether it still goes on, to values, gradients and Hessians there.
 Evaluate = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
