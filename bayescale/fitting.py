@@ -71,7 +71,8 @@ def fit(
     A multi-start search finds the mode in unbounded coordinates, the Laplace approximation there
     whitens the space, and NumPyro's NUTS samples in it, in 64 bits. The coordinates are those that
     people have beliefs about (loss at the optimum, tokens per parameter there), and the law's own
-    parameters follow from them.
+    parameters follow from them. Where chains stay in different modes, chains that jump between these
+    take their place, and `Posterior.provenance` says ``jumping``.
 
     Parameters
     ----------

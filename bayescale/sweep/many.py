@@ -172,7 +172,8 @@ def fit_many(
     columns, where, loss_unit
         As for `Runs.read`.
     method
-        ``"auto"``, ``"laplace-is"`` or ``"nuts"``.
+        ``"auto"``, ``"laplace-is"`` or ``"nuts"``. Where chains disagree, others that jump between the
+        modes they found take their place, if those agree: ``"jumping"`` in the results.
     seed
         Seed; each data set has its own stream, from the seed and its name.
     level
