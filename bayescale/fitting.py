@@ -87,7 +87,7 @@ def fit(
     x
         For a law of one variable, the column that it is a law of: ``"N"``, ``"D"``, ``"C"``, ``"U"``.
     priors
-        Coordinate name to prior, in place of the law's own.
+        Coordinate name to prior, in place of the law's own, and of those that forecasts have.
     drift
         ``"forecasts"`` (default): parameters are the law's own, and forecasts come from a wider model
         of the same runs, in which log loss may drift from the law with compute; it is sampled when

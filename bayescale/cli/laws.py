@@ -54,7 +54,13 @@ def law_json(law: type[Law]) -> dict[str, Any]:
             for p in law.parameters()
         ],
         "coordinates": [
-            {"name": c.name, "prior": str(c.prior), "unit": c.unit, "meaning": c.meaning}
+            {
+                "name": c.name,
+                "prior": str(c.prior),
+                "in_forecasts": str(c.in_forecasts or c.prior),
+                "unit": c.unit,
+                "meaning": c.meaning,
+            }
             for c in law.coordinates
         ],
         "published": [
@@ -85,7 +91,9 @@ def _long(law: type[Law]) -> str:
         f"  {p.name:<8} {p.meaning}" + (f" ({p.unit})" if p.unit else "") for p in law.parameters()
     ]
     lines += ["", "priors, on"]
-    lines += [f"  {c.name:<8} {c.prior}   {c.meaning}" for c in law.coordinates]
+    for c in law.coordinates:
+        lines += [f"  {c.name:<8} {c.prior}   {c.meaning}"]
+        lines += [f"           in forecasts {c.in_forecasts}"] if c.in_forecasts else []
     if law.published:
         lines += ["", "published fits"]
     for fit in law.published:
