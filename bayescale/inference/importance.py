@@ -8,7 +8,7 @@ are Pareto-smoothed, and their k says whether the answer can be trusted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from bayescale.inference.psis import effective_sizes, k_limit, smooth
 from bayescale.model import Data, ModelSpec
 
 Floats = NDArray[np.float64]
+Density = Callable[[Floats, NDArray[np.bool_]], Floats]
 
 DRAWS = 800  # of the first proposal
 MORE = 2  # times as many of the second
@@ -97,8 +98,33 @@ def densities(spec: ModelSpec, side_by_side: int, u: Any, wanted: Any, data: Dat
     return jax.lax.map(one, items, batch_size=batch).reshape(sets, draws)
 
 
+def densities_of_some(
+    density: Density, u: Floats, rows: Sequence[int] | NDArray[np.intp], wanted: NDArray[np.bool_]
+) -> Floats:
+    """Return log densities at any number of vectors of some of the sets, shape (rows, points).
+
+    Parameters
+    ----------
+    density
+        Vectors of shape (sets, CALL, p), and the sets that are wanted, to log densities.
+    u
+        Shape (rows, points, p).
+    rows
+        Which sets they are of.
+    wanted
+        Of which sets something may be asked; the others get minus infinity.
+    """
+    count = u.shape[1]
+    full = np.zeros((len(wanted), count + -count % CALL, u.shape[2]))
+    full[rows, :count] = u
+    asked = wanted & np.isin(np.arange(len(wanted)), rows)
+    calls = range(0, full.shape[1], CALL)
+    found = [density(full[:, i : i + CALL], asked)[rows] for i in calls]
+    return np.concatenate(found, axis=1)[:, :count]
+
+
 def importance_sample(
-    density: Callable[[Floats, NDArray[np.bool_]], Floats],
+    density: Density,
     whitening: Whitening,
     generators: list[np.random.Generator],
     wanted: NDArray[np.bool_],
@@ -126,12 +152,7 @@ def importance_sample(
     size = whitening.mode.shape[1]
 
     def target(u: Floats, rows: NDArray[np.intp]) -> Floats:
-        """Log densities at vectors of some of the sets."""
-        full = np.zeros((len(wanted), *u.shape[1:]))
-        full[rows] = u
-        asked = wanted & np.isin(every, rows)
-        calls = range(0, u.shape[1], CALL)
-        return np.concatenate([density(full[:, i : i + CALL], asked)[rows] for i in calls], axis=1)
+        return densities_of_some(density, u, rows, wanted)
 
     z = np.stack([_student_t(generator, DRAWS, size) for generator in generators])
     u = _unwhitened(whitening, z, every)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from bayescale.diagnostics import NO_MODE, Verdict, judge_chains, judge_weights, worst_of
-from bayescale.inference.batch import BatchFit, BatchSettings, entropy_of, fit_chunk
+from bayescale.inference.batch import BatchFit, BatchSettings, fit_chunk
 from bayescale.inference.psis import k_limit
+from bayescale.inference.side_by_side import entropy_of
 from bayescale.model import ModelSpec
 from bayescale.sweep.quantities import STATISTICS, Targets, quantities, resample, summarise
 from bayescale.sweep.sources import Prepared, Sets

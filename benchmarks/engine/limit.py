@@ -17,9 +17,10 @@ import numpy as np
 from data import bootstrap
 from report import Context, figure, table
 
-from bayescale.inference.batch import _Chunk, coarse_rows
+from bayescale.inference.batch import _Chunk
 from bayescale.inference.importance import BLOCK
 from bayescale.inference.mode import curvature
+from bayescale.inference.side_by_side import coarse_rows
 from bayescale.model import Data
 from bayescale.sweep.sources import Prepared
 
