@@ -130,6 +130,27 @@ def test_weights_are_tempered_until_enough_draws_are_effective():
     np.testing.assert_array_equal(_tempered(0.1 * log_weights), 0.1 * log_weights)
 
 
+def test_points_without_density_have_no_weight(mixture):
+    """Far out a density may underflow, or be no number at all; neither stops the fit of a mixture."""
+
+    def broken(u):
+        found = density(u)
+        found[:, ::3], found[:, 1::3] = -1.7e308, np.nan
+        return found
+
+    streams = [np.random.default_rng(8)]
+    _, log_weights = weighted(broken, [mixture], streams, 300)
+    assert np.isneginf(log_weights[0].reshape(-1, 3)[:, :2]).all()
+    assert np.isfinite(log_weights[0, 2::3]).all()
+    (again,) = fit_mixtures(broken, [mixture.draw(500, streams[0])], streams)
+    assert np.isfinite(again.log_density(CENTRES)).all()
+    nothing = np.full((1, 300), -1.7e308)
+    (kept,) = fit_mixtures(
+        lambda u: np.broadcast_to(nothing[:, :1], u.shape[:2]), [CENTRES], streams
+    )
+    assert np.isfinite(kept.log_density(CENTRES)).all()
+
+
 def test_few_different_points_make_a_mixture_all_the_same():
     u = np.random.default_rng(4).standard_normal((3, 2))
     found = fitted(u, np.zeros(3), np.random.default_rng(5))

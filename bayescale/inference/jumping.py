@@ -32,6 +32,7 @@ ROUNDS = 6  # of draws and weights that the mixture is fitted to
 POINTS = 40_000  # draws of a round
 SEEN = 16_000  # resampled draws that a mixture is fitted to
 LEAST_EFFECTIVE = 1500  # weights are tempered until so many draws are effective
+LEAST_DENSITY = -1e100  # in the logarithm: below it, sums leave the range of 64 bits
 TRIES = 16  # proposals between two steps of a chain
 
 
@@ -185,7 +186,8 @@ def weighted(
 ) -> tuple[Floats, Floats]:
     """Return draws of the mixtures, (sets, count, p), and their log weights, (sets, count)."""
     u = np.stack([m.draw(count, g) for m, g in zip(mixtures, generators, strict=True)])
-    there = np.nan_to_num(density(u), nan=-np.inf)
+    there = density(u)
+    there = np.where(there > LEAST_DENSITY, there, -np.inf)  # nor what is not a number
     return u, there - [m.log_density(mine) for m, mine in zip(mixtures, u, strict=True)]
 
 
