@@ -169,7 +169,8 @@ class Bnsl2(Broken):
 
     x is any one column. As `Bnsl1`, with a second change of slope at d2 > d1: a plateau, a fall and a
     slower fall; or, with slopes of either sign, a fall, a rise and a fall (double descent). It has nine
-    parameters and needs as many points on both sides of each break as a line needs.
+    parameters and needs as many points on both sides of each break as a line needs. Where both breaks are
+    weak the posterior may have more modes than chains can join; the verdict on the sampling says so.
 
     References
     ----------
