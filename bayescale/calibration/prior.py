@@ -97,7 +97,8 @@ def calibrate_prior(
     """
     check_replicates(replicates, false_alarm)
     settings = batch_settings(method, seed)
-    spec, runs, data, _ = prepare(runs, law, noise, x=x, priors=priors, drift=drift, allow=allow)
+    lifted = {*allow, "constant-loss"}  # the losses of a design may be anything
+    spec, runs, data, _ = prepare(runs, law, noise, x=x, priors=priors, drift=drift, allow=lifted)
     made = from_prior(spec, data, replicates, seed)
     return calibration_of("prior", made, settings, len(runs), false_alarm, progress)
 
