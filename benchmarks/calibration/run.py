@@ -20,6 +20,7 @@ from truths import TRUTHS, Truth, studies
 from bayescale.calibration.quantities import drawn, names, rank
 from bayescale.calibration.replicates import SETS
 from bayescale.drift import DampedTrend
+from bayescale.fitting import forecast_priors
 from bayescale.model import ModelSpec, model_spec
 from bayescale.noise import get_noise
 from bayescale.sweep.work import judge
@@ -65,17 +66,13 @@ def own(truth: Truth, count: int, seed: int = 0) -> dict[str, np.ndarray]:
 def forecast(truth: Truth, count: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Ranks of losses under the default forecast: half from the law, half from a wider one if it has one."""
     made, answers = studies(truth, count, seed)
-    noise, law = get_noise("student-t-trend"), model_of(truth).law
-    laws = (law,) if law.wider is None else (law, law.wider)
-    each = [
-        places(
-            model_spec(law, noise, drift=DampedTrend(), effects=truth.options.get("effects")),
-            made,
-            answers,
-            seed,
-        )
+    noise, own = get_noise("student-t-trend"), model_of(truth)
+    laws = (own.law,) if own.law.wider is None else (own.law, own.law.wider)
+    models = [
+        model_spec(law, noise, forecast_priors(own, law, noise), DampedTrend(), own.effects)
         for law in laws
     ]
+    each = [places(model, made, answers, seed) for model in models]
     return {name: np.mean([ranks[name] for ranks in each], axis=0) for name in FAR}
 
 
