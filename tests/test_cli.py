@@ -168,7 +168,7 @@ def test_laws(run):
     assert [law["name"] for law in laws] == list(bayescale.laws.LAWS)
     assert {"name", "equation", "inputs", "response", "source", "published"} <= set(laws[0])
     _, out, _ = run("laws", "chinchilla")
-    assert "in forecasts LogNormal(median 0.3, sd of log 0.2) in (0.05, 1.2)" in out
+    assert "in forecasts LogNormal(median 0.3, sd of log 0.25) in (0.05, 1.2)" in out
     assert "besiroglu-2024" in out
     assert "LogNormal(median 0.3" in out
     code, _, err = run("laws", "chinchila")

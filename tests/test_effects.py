@@ -399,5 +399,5 @@ def test_a_prior_of_the_shifts_is_that_of_the_forecasts_too():
     priors = {"omega": LogNormal(0.01, 0.3), "alpha": LogNormal(0.3, 0.1)}
     spec = model_spec(Chinchilla, StudentT, priors, effects="run_id")
     own = forecast_priors(spec, Chinchilla, StudentTTrend)
-    assert own == priors | {"beta": LogNormal(0.36, 0.30, low=0.05, high=1.2)}
+    assert own == priors | {"beta": LogNormal(0.36, 0.35, low=0.05, high=1.2)}
     assert forecast_priors(spec, Coupled, StudentTTrend)["omega"] == priors["omega"]
