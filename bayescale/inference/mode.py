@@ -25,6 +25,7 @@ from bayescale.inference.geometry import (
     negative_log_density,
 )
 from bayescale.model import Sampled
+from bayescale.population import PooledSpec
 
 MAX_STEPS = 150
 TOLERANCE = 1e-9  # of the decrease that the next step promises
@@ -121,7 +122,8 @@ def curvature(spec: Sampled) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
         return values[0], gradients[0], (above - below) / (2 * DIFFERENCE)
 
     def at(u: Any, data: Any) -> tuple[Any, Any, Any]:
-        differ = u.size > MANY and u.dtype == jnp.float64  # 32 bits have too few digits for it
+        # 32 bits have too few digits for it, and 64 where groups are pooled: tau may be all but known.
+        differ = u.size > MANY and u.dtype == jnp.float64 and not isinstance(spec, PooledSpec)
         return by_differences(u, data) if differ else exact(u, data)
 
     return at
