@@ -16,15 +16,7 @@ LARGEST = 1e36  # of what 32 bits hold, with room for its slope
 OTHERS = {name: law for name, law in LAWS.items() if not law.usual}  # the usual: test_fit
 
 
-def every_other(*known):
-    """Each law; those named fail, as they are known to: two weak breaks have many modes."""
-    why = "a fifth of the replicates with two weak breaks have more modes than jumps can join"
-    fails = pytest.mark.xfail(strict=True, raises=AssertionError, reason=why)
-    laws = [pytest.param(law, id=name, marks=fails if name in known else ())
-            for name, law in OTHERS.items()]  # fmt: skip
-    return pytest.mark.parametrize("law", laws)
-
-
+every_other = pytest.mark.parametrize("law", OTHERS.values(), ids=OTHERS)
 every_law = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 
 
@@ -44,7 +36,7 @@ def simulated(law, count=120):
 
 
 @pytest.mark.nightly
-@every_other()
+@every_other
 def test_parameters_are_recovered(law, tmp_path):
     table, truth = simulated(law)
     posterior = bayescale.fit(table, law=law, noise="gaussian", drift="none", draws=2000, seed=0)
@@ -73,7 +65,7 @@ def test_parameters_are_recovered(law, tmp_path):
 
 
 @pytest.mark.nightly
-@every_other("bnsl-2")
+@every_other
 def test_intervals_are_calibrated(law):
     table, _ = simulated(law, 48)
     result = calibrate_prior(table, law, "gaussian", replicates=200, seed=5)

@@ -26,7 +26,7 @@ from bayescale.inference.importance import (
     densities_of_some,
     importance_sample,
 )
-from bayescale.inference.jumping import MOST_COORDINATES, Jumps, fit_mixtures, make_jumps
+from bayescale.inference.jumping import Jumps, can_jump, fit_mixtures, make_jumps
 from bayescale.inference.mode import Evaluate, bound, evaluate_curvature, find_minima, joined
 from bayescale.inference.nuts import Sampler, Start
 from bayescale.inference.programs import key_data, programs
@@ -50,7 +50,7 @@ AGREEMENT = 0.02  # of log densities in 32 and in 64 bits, about their mean diff
 PROBES = 2  # times STARTS: draws that the agreement is judged by
 COARSE_TOLERANCE = 0.1  # of that search: its minimum is a start only
 JUMPING = 8  # sets of a device whose chains jump at once
-JUMPING_TARGETS = (0.95, 0.99)
+JUMPING_TARGETS = (0.95, 0.99, 0.998)  # a round each, for the sets that need it
 APART = 1.0  # searches that end nearer to each other than this, in the whitened space, go on as one
 
 
@@ -193,9 +193,10 @@ class _Chunk:
     def _sample(self, bits: int, wanted: np.ndarray) -> list[tuple[int, BatchFit]]:
         k = np.full(len(wanted), np.nan)
         results = []
-        density = self.density if bits == self.settings.bits else self._density(bits)
         if self.settings.method != "nuts":
-            weighted = importance_sample(density, self.whitening, self.generators, wanted)
+            weighted = importance_sample(
+                self._density_in(bits), self.whitening, self.generators, wanted
+            )
             k = weighted.k
             one_mode = weighted.good() & ~self._rivals().any(axis=1)  # weights do not see another
             keep = wanted & (one_mode | (self.settings.method == "laplace-is"))
@@ -212,23 +213,19 @@ class _Chunk:
                 results += fits.items()  # the later one counts
                 wanted = wanted & [i in fits and not _agreed(fits[i]) for i in range(len(wanted))]
                 whitening, starts = self._learned(out["unbounded"], wanted, whitening, starts)
-        return results + self._jumping(bits, density, wanted, dict(results))
+        return results + self._jumping(bits, wanted, dict(results))
 
     def _jumping(
-        self, bits: int, density: Density, wanted: np.ndarray, fits: Mapping[int, BatchFit]
+        self, bits: int, wanted: np.ndarray, fits: Mapping[int, BatchFit]
     ) -> list[tuple[int, BatchFit]]:
         """The sets whose chains disagreed, by chains that jump between what those found; where better."""
-        rows = [
-            i for i in np.flatnonzero(wanted).tolist() if i in fits and np.isfinite(fits[i].u).all()
-        ]
-        if self.size > MOST_COORDINATES:
-            return []
+        rows = [i for i in np.flatnonzero(wanted).tolist() if i in fits and can_jump(fits[i].u)]
         best = dict(fits)
         count = JUMPING * jax.device_count()  # few at once: proposals take memory
-        for target in JUMPING_TARGETS:  # the second time, they jump between what the first found
+        for target in JUMPING_TARGETS:  # they jump between what the round before found
             for first in range(0, len(rows), count):
                 part = rows[first : first + count]
-                made = self._jumping_of(bits, density, part, best, count, target)
+                made = self._jumping_of(bits, part, best, count, target)
                 best |= {i: fit for i, fit in made.items() if _quality(fit) > _quality(best[i])}
             rows = [i for i in rows if not _agreed(best[i])]
         return [(i, fit) for i, fit in best.items() if fit.method == "jumping"]
@@ -236,13 +233,13 @@ class _Chunk:
     def _jumping_of(
         self,
         bits: int,
-        density: Density,
         rows: Sequence[int],
         fits: Mapping[int, BatchFit],
         count: int,
         target: float,
     ) -> dict[int, BatchFit]:
         asked = np.isin(np.arange(len(self.there)), rows)
+        density = self._density_in(bits)
 
         def there(u: np.ndarray) -> np.ndarray:
             return densities_of_some(density, u, rows, asked)
@@ -328,6 +325,10 @@ class _Chunk:
         with np.errstate(invalid="ignore"):
             needed = best | ~coarse.converged | (np.linalg.norm(apart, axis=-1) > APART)
         return starts, going & needed
+
+    def _density_in(self, bits: int) -> Density:
+        """That of the settings, or another, compiled when it is first needed."""
+        return self.density if bits == self.settings.bits else self._density(bits)
 
     def _density(self, bits: int) -> Density:
         """The compiled `densities` of the data sets, 64 bits in and out."""

@@ -15,7 +15,7 @@ from bayescale.diagnostics import convergence, judge_chains
 from bayescale.errors import FailedFitError
 from bayescale.inference.geometry import Whitening, empirical_whitening, prior_points
 from bayescale.inference.importance import BLOCK, densities
-from bayescale.inference.jumping import MOST_COORDINATES, Jumps, fit_mixtures, make_jumps
+from bayescale.inference.jumping import Jumps, can_jump, fit_mixtures, make_jumps
 from bayescale.inference.mode import (
     Evaluate,
     Minima,
@@ -33,6 +33,7 @@ STARTS = 4
 SCREENED = 16  # points of each start at most: pooled models have many coordinates
 TARGET_ACCEPT = (0.8, 0.95, 0.99)  # the next is tried while any transition diverges
 ATTEMPTS = len(TARGET_ACCEPT)
+JUMPING_TARGETS = (0.99, 0.998)  # of chains that jump, a round each
 # Where the posterior is near normal, trees of three long steps do what takes seven shorter ones; where
 # it is not, as on most sets of 50 runs or fewer, long steps diverge or mix badly.
 NEAR_NORMAL, NEAR_NORMAL_TARGET = 0.35, 0.6
@@ -190,11 +191,15 @@ def draw_posterior(
             starts = [_start_at(u, whitening, evaluate) for u in out["unbounded"][:, -1]]
     assert best is not None
     _, out, record = best
-    if not _sound(out):
-        jumping = _jumping(spec, sampler, data, evaluate, out["unbounded"], seed)
-        if jumping is not None and _sound(jumping):
+    found = out["unbounded"]
+    for target in JUMPING_TARGETS:  # they jump between what the round before found
+        if record["jumping"] or _sound(out) or not can_jump(found):
+            break
+        jumping = _jumping(spec, sampler, data, evaluate, found, seed, target)
+        found = jumping["unbounded"]
+        if _sound(jumping):
             out = jumping
-            record |= {"target_accept": TARGET_ACCEPT[-1], "jumping": True}
+            record |= {"target_accept": target, "jumping": True}
     return out, {**record, "seconds": time.perf_counter() - started}
 
 
@@ -206,16 +211,18 @@ def _sound(out: Mapping[str, Any]) -> bool:
 
 
 def _jumping(
-    spec: Sampled, sampler: Sampler, data: Any, evaluate: Evaluate, u: np.ndarray, seed: int
-) -> dict[str, Any] | None:
-    """What chains make of a posterior that jump between the draws of others, (chains, draws, p).
-
-    None where there are too many coordinates for it, or some draws are not finite.
-    """
+    spec: Sampled,
+    sampler: Sampler,
+    data: Any,
+    evaluate: Evaluate,
+    u: np.ndarray,
+    seed: int,
+    target: float,
+) -> dict[str, Any]:
+    """What chains make of a posterior that jump between the draws of others, (chains, draws, p)."""
     chains, size = len(u), u.shape[-1]
-    if size > MOST_COORDINATES or not np.isfinite(u).all():
-        return None
-    one, streams = _as_one_set(data), [np.random.default_rng([seed, 3])]
+    use = round(1000 * target)
+    one, streams = _as_one_set(data), [np.random.default_rng([seed, 3, use])]
 
     def density(points: np.ndarray) -> np.ndarray:
         count = points.shape[1]
@@ -232,5 +239,5 @@ def _jumping(
     function, static, arguments = sample_request(spec, sampler, data)
     (draw,) = programs((function, static, (*arguments, tried[0])))
     starts = [_start_at(last, whitening, evaluate) for last in u[:, -1]]
-    keys = key_data(chains, seed, 4)
-    return _run_chains(draw, keys, data, whitening, starts, TARGET_ACCEPT[-1], tried)
+    keys = key_data(chains, seed, 4, use)
+    return _run_chains(draw, keys, data, whitening, starts, target, tried)

@@ -1,8 +1,9 @@
 """Jumps between modes: proposals from a mixture that is fitted to what chains found.
 
 Chains that stay in different modes cannot say how much mass each has, however long they run. Their draws say
-where the modes are: a mixture of Student-t components is fitted to them, draws of it are weighted by the
-posterior, and it is fitted again to these, some rounds (population Monte Carlo: Cappé et al. 2008,
+where the modes are: a mixture of Student-t components is fitted to them (Peel and McLachlan 2000, Robust
+mixture modelling using the t distribution, Statistics and Computing 10, 339-348), draws of it are weighted
+by the posterior, and it is fitted again to these, some rounds (population Monte Carlo: Cappé et al. 2008,
 Adaptive importance sampling in general mixture classes, Statistics and Computing 18, 447-459). Chains that
 try such draws as independent proposals between their own steps go from mode to mode, and R-hat judges them
 as any others.
@@ -10,7 +11,6 @@ as any others.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +18,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp as jax_logsumexp
 from numpy.typing import NDArray
-from scipy.cluster.vq import kmeans2
 from scipy.special import logsumexp
 
 from bayescale.inference.geometry import Whitening
@@ -26,7 +25,10 @@ from bayescale.inference.geometry import Whitening
 Floats = NDArray[np.float64]
 
 MOST_COORDINATES = 20  # with more of them no such mixture comes near a posterior
-COMPONENTS = 12
+COMPONENTS = 12  # of a mixture that is fitted
+KEPT = 0.2  # share of the mixture fitted to what chains found
+LEAST_SHARE = 1e-4  # of a component
+STEPS = 15  # of expectation maximisation
 DEGREES = 5.0  # of freedom of the components
 ROUNDS = 6  # of draws and weights that the mixture is fitted to
 POINTS = 40_000  # draws of a round
@@ -72,6 +74,12 @@ class Mixture(NamedTuple):
         z = jnp.einsum("kij,kj->ki", self.inverses, u - self.centres)
         return jax_logsumexp(_log_kernel(jnp, self.shares, (z * z).sum(axis=1), self.inverses))
 
+    def beside(self, other: Mixture) -> Mixture:
+        """Return both as one, with a share of `KEPT` for this one."""
+        shares = np.concatenate([KEPT * self.shares, (1 - KEPT) * other.shares])
+        pairs = zip(self[1:], other[1:], strict=True)
+        return Mixture(shares, *(np.concatenate(pair) for pair in pairs))
+
     def whitening(self) -> Whitening:
         """The map for steps within a mode: the covariance within components, about the centre of all."""
         inside = np.einsum("k,kij,klj->il", self.shares, self.roots, self.roots)
@@ -115,40 +123,71 @@ class Jumps(NamedTuple):
         return at
 
 
-def fitted(u: Floats, log_weights: Floats, generator: np.random.Generator) -> Mixture:
-    """Return a mixture fitted to weighted vectors: clusters of resampled ones, each with its covariance.
+def can_jump(found: Floats) -> bool:
+    """Whether a mixture can be fitted to what chains found, coordinates on the last axis."""
+    return found.shape[-1] <= MOST_COORDINATES and bool(np.isfinite(found).all())
 
-    Few different vectors in a cluster leave its covariance near a share of that of all.
+
+def fitted(u: Floats, log_weights: Floats, generator: np.random.Generator) -> Mixture:
+    """Return a mixture fitted to weighted vectors by expectation maximisation on resampled ones.
+
+    Components begin at some of these, so that narrow modes of much mass have many of them. Few different
+    vectors in a component leave its covariance near a ball.
     """
     weights = np.exp(log_weights - logsumexp(log_weights))
-    chosen = generator.choice(len(u), SEEN, p=weights)
-    drawn, different = u[chosen], len(np.unique(chosen))
+    drawn = u[generator.choice(len(u), SEEN, p=weights)]
     size = u.shape[1]
-    covariance = np.cov(drawn, rowvar=False) + 1e-12 * np.eye(size)
-    centre, root = drawn.mean(axis=0), np.linalg.cholesky(covariance)
+    root = np.linalg.cholesky(np.cov(drawn, rowvar=False) + 1e-12 * np.eye(size))
+    centre = drawn.mean(axis=0)
     z = np.linalg.solve(root, (drawn - centre).T).T
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an empty cluster is left out below
-        _, labels = kmeans2(z, min(COMPONENTS, different), minit="++", rng=generator)
-    shares: list[float] = []
-    centres, roots = [], []
-    for label in np.unique(labels):
-        mine = z[labels == label]
-        different = len(np.unique(mine, axis=0))
-        trust = different / (different + 2 * size)
-        own = np.cov(mine, rowvar=False) if different > 1 else np.zeros((size, size))
-        scale = trust * own + (1 - trust) * np.eye(size) / COMPONENTS
-        shares.append(len(mine))
-        centres.append(centre + root @ mine.mean(axis=0))
-        roots.append(root @ np.linalg.cholesky(scale + 1e-9 * np.eye(size)))
-    for _ in range(COMPONENTS - len(shares)):  # so that programs meet one shape
-        shares.append(1.0)
-        centres.append(centre)
-        roots.append(root)
-    found = np.array(roots)
-    return Mixture(
-        np.array(shares) / np.sum(shares), np.array(centres), found, np.linalg.inv(found)
-    )
+    mixture = _nearest(z, generator)
+    for _ in range(STEPS):
+        mixture = _after_step(mixture, z)
+    roots = root @ mixture.roots
+    return Mixture(mixture.shares, centre + mixture.centres @ root.T, roots, np.linalg.inv(roots))
+
+
+def _nearest(z: Floats, generator: np.random.Generator) -> Mixture:
+    """A component about each of some vectors, with the covariance of those that are nearest to it."""
+    centres = generator.choice(z, COMPONENTS, replace=False)
+    labels = np.argmin([((z - centre) ** 2).sum(axis=1) for centre in centres], axis=0)
+    counts = np.bincount(labels, minlength=COMPONENTS)
+    covariances = [
+        np.atleast_2d(np.cov(z[labels == k], rowvar=False))
+        if counts[k] > 1
+        else np.zeros((z.shape[1],) * 2)
+        for k in range(COMPONENTS)
+    ]
+    return _components(counts, centres, np.stack(covariances), counts)
+
+
+def _after_step(mixture: Mixture, z: Floats) -> Mixture:
+    """One step of expectation maximisation for Student-t components."""
+    size = z.shape[1]
+    zs = [(z - c) @ i.T for c, i in zip(mixture.centres, mixture.inverses, strict=True)]
+    squares = np.stack([(each * each).sum(axis=1) for each in zs])
+    parts = zip(mixture.shares, squares, mixture.inverses, strict=True)
+    log_parts = np.stack([_log_kernel(np, *part) for part in parts])
+    theirs = np.exp(log_parts - logsumexp(log_parts, axis=0))
+    pulls = theirs * (DEGREES + size) / (DEGREES + squares)  # far vectors count less
+    counts = theirs.sum(axis=1)
+    centres = pulls @ z / np.maximum(pulls.sum(axis=1, keepdims=True), 1e-300)
+    offsets = [z - centre for centre in centres]
+    covariances = np.stack([(x.T * pull) @ x for x, pull in zip(offsets, pulls, strict=True)])
+    covariances /= np.maximum(counts, 1e-300)[:, None, None]
+    different = counts**2 / np.maximum((theirs**2).sum(axis=1), 1e-300)
+    return _components(counts, centres, covariances, different)
+
+
+def _components(counts: Any, centres: Floats, covariances: Floats, different: Any) -> Mixture:
+    """A mixture; covariances that few different vectors speak for are drawn to a ball of their size."""
+    size = centres.shape[1]
+    ball = np.trace(covariances, axis1=1, axis2=2) / size
+    ball = np.where(ball > 0, ball, 1 / COMPONENTS)[:, None, None] * np.eye(size)
+    trust = (different / (different + 2 * size))[:, None, None]
+    roots = np.linalg.cholesky(trust * covariances + (1 - trust) * ball + 1e-9 * np.eye(size))
+    shares = np.maximum(counts / np.sum(counts), LEAST_SHARE)
+    return Mixture(shares / shares.sum(), centres, roots, np.linalg.inv(roots))
 
 
 def fit_mixtures(
@@ -157,6 +196,9 @@ def fit_mixtures(
     generators: Sequence[np.random.Generator],
 ) -> list[Mixture]:
     """Return a mixture near each of several posteriors.
+
+    A part of it stays as it was fitted to what chains found: where the rest forgets a mode of little mass,
+    a chain in that mode would find no proposal better than its place, and stay there.
 
     Parameters
     ----------
@@ -167,13 +209,14 @@ def fit_mixtures(
     generators
         One for each set.
     """
-    mixtures = [fitted(u, np.zeros(len(u)), g) for u, g in zip(found, generators, strict=True)]
+    starts = [fitted(u, np.zeros(len(u)), g) for u, g in zip(found, generators, strict=True)]
+    mixtures = [start.beside(start) for start in starts]
     for _ in range(ROUNDS):
         u, log_weights = weighted(density, mixtures, generators, POINTS)
-        everything = zip(mixtures, u, log_weights, generators, strict=True)
+        everything = zip(starts, mixtures, u, log_weights, generators, strict=True)
         mixtures = [
-            fitted(mine, _tempered(w), g) if np.isfinite(w).any() else mixture
-            for mixture, mine, w, g in everything
+            start.beside(fitted(mine, _tempered(w), g)) if np.isfinite(w).any() else mixture
+            for start, mixture, mine, w, g in everything
         ]
     return mixtures
 

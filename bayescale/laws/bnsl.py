@@ -169,8 +169,10 @@ class Bnsl2(Broken):
 
     x is any one column. As `Bnsl1`, with a second change of slope at d2 > d1: a plateau, a fall and a
     slower fall; or, with slopes of either sign, a fall, a rise and a fall (double descent). It has nine
-    parameters and needs as many points on both sides of each break as a line needs. Where both breaks are
-    weak the posterior may have more modes than chains can join; the verdict on the sampling says so.
+    parameters and needs as many points on both sides of each break as a line needs. The breaks are believed
+    to lie apart and away from the ends: the three parts of the range between them have a Dirichlet(4, 4, 4)
+    prior, since two breaks at one place are one to the runs. A curve with one strong break has a mode for
+    each of the two that it may be.
 
     References
     ----------
@@ -208,13 +210,13 @@ class Bnsl2(Broken):
         ),
         Coordinate(
             "place_1",
-            Beta(2, 3),
+            Beta(4, 8),
             "u_1",
             "place of the first break in the runs' range of ln x, 0 to 1",
         ),
         Coordinate(
             "place_2",
-            Beta(2, 2),
+            Beta(4, 4),
             "u_2",
             "place of the second break in what remains of that range, 0 to 1",
         ),
