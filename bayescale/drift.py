@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 from bayescale.errors import InputError, Problem
 from bayescale.parameters import Coordinate, Parameter
-from bayescale.priors import StudentT
+from bayescale.priors import Prior, StudentT, TwoStudentT
 from bayescale.runs.catalogue import scales
 
 Floats = NDArray[np.float64]
@@ -31,21 +32,24 @@ class DampedTrend:
     .. math:: \ln L(x) = \ln L_\theta(x) + \delta(c), \qquad \frac{d\delta}{dx} = S, \qquad
               dS = -\frac{S}{\ell}\,dx + \tau\,dW, \qquad
               S(0) \sim \mathrm{Normal}\left(0, r^2 \tau^2 \ell / 2\right), \qquad
-              \nu s^2 / \tau^2 \sim \chi^2_\nu
+              \nu \sigma^2 / \tau^2 \sim \chi^2_\nu, \qquad
+              \sigma = s_0 \text{ with probability } q, \text{ else } s
 
     c is log10 of the product of the inputs, x the distance in decades from the largest of the runs'
     compute, where the drift is 0: the law has the level of the largest runs. Its slope there is off by
     S(0), as it is anywhere if r is 1; smaller runs depart from it as larger ones will: in proportion to
     the distance at first, by 0.6 tau at one decade with a reach of one, as the root of the distance far
-    beyond. Among the runs W moves at `knots` points. tau is integrated out, so S(0) and the increments are
-    one multivariate Student-t vector, and what they say of tau carries over to the drift beyond the runs.
+    beyond. The law may also be nearly right: with probability q the drift is a quiet one, whose tau is about
+    s_0. Among the runs W moves at `knots` points. tau is integrated out, so S(0) and the increments are one
+    vector, of a multivariate Student-t distribution of the one scale or the other, and what they say of tau
+    carries over to the drift beyond the runs.
 
     Parameters
     ----------
     scale
         s, the typical tau: sd of the shocks to the slope over one decade of compute, above 0.
     degrees
-        nu: how firmly tau is near s, above 0.
+        nu: how firmly tau is near s, or near s_0, above 0.
     knots
         Increments over the range of the runs, 1 or more.
     reach
@@ -53,6 +57,10 @@ class DampedTrend:
     initial
         r: sd of the slope at the largest of the runs, in units of its sd far from there, 0 or more. With 0
         the law is what the largest runs follow in slope, too, and there is no S(0).
+    quiet
+        q: probability, before the runs, that the drift is quiet, from 0 to below 1.
+    quiet_scale
+        s_0, the typical tau of a quiet drift, above 0 and below s.
 
     References
     ----------
@@ -66,11 +74,13 @@ class DampedTrend:
     ('drift_0', 'drift_1')
     """
 
-    scale: float = 0.03
+    scale: float = 0.04
     degrees: float = 4.0
     knots: int = 5
     reach: float = 1.0
     initial: float = 1.0
+    quiet: float = 0.35
+    quiet_scale: float = 0.006
 
     name: ClassVar[str] = "damped-trend"
 
@@ -80,6 +90,11 @@ class DampedTrend:
             raise InputError(f"{self!r}: scale, degrees and reach must be above 0")
         if not (self.knots >= 1 and 0 <= self.initial < math.inf):
             raise InputError(f"{self!r}: knots must be 1 or more, and initial 0 or more")
+        if not (0 <= self.quiet < 1 and 0 < self.quiet_scale < self.scale):
+            raise InputError(
+                f"{self!r}: quiet must be from 0 to below 1, and quiet_scale between 0 and scale; "
+                "give both, or quiet=0 for a drift of one scale"
+            )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,10 +105,14 @@ class DampedTrend:
     def coordinates(self) -> tuple[Coordinate, ...]:
         """Slope and increments in units of their typical sd, with their marginal prior."""
         meanings = {"drift_0": "slope of the drift at the largest run"}
+        small = self.quiet_scale / self.scale
+        prior: Prior = StudentT(self.degrees)
+        if self.quiet:
+            prior = TwoStudentT(self.degrees, self.quiet, small)
         return tuple(
             Coordinate(
                 name,
-                StudentT(self.degrees),
+                prior,
                 name.replace("drift", "w"),
                 meanings.get(name, "increment of the drift"),
             )
@@ -101,16 +120,33 @@ class DampedTrend:
         )
 
     def log_prior(self, increments: Sequence[Any]) -> Any:
-        """Return the log density of all increments together: a multivariate Student-t."""
+        """Return the log density of all increments together: of one multivariate Student-t, or of two."""
+        parts = self._log_parts(sum(w * w for w in increments), jnp)
+        return parts[0] if len(parts) == 1 else jnp.logaddexp(*parts)
+
+    def _scales(self) -> list[tuple[float, float]]:
+        """Prior probability of each kind of drift, and its typical tau in units of s."""
+        kinds = [(1 - self.quiet, 1.0), (self.quiet, self.quiet_scale / self.scale)]
+        return kinds if self.quiet else kinds[:1]
+
+    def _log_parts(self, square: Any, numpy: Any) -> list[Any]:
+        """Log densities of increments with this sum of squares and of each kind of drift."""
         n, nu = len(self.names), self.degrees
         constant = math.lgamma((nu + n) / 2) - math.lgamma(nu / 2) - n / 2 * math.log(nu * math.pi)
-        square = sum(w * w for w in increments)
-        return constant - (nu + n) / 2 * jnp.log1p(square / nu)
+        return [
+            math.log(share) + constant - n * math.log(size)
+            - (nu + n) / 2 * numpy.log1p(square / (nu * size**2))
+            for share, size in self._scales()
+        ]  # fmt: skip
 
     def prior_draws(self, count: int, generator: np.random.Generator) -> dict[str, Floats]:
         """Return draws of the increments from their prior, each of shape (count,)."""
         w = generator.standard_normal((len(self.names), count))
         w /= np.sqrt(generator.chisquare(self.degrees, count) / self.degrees)
+        if self.quiet:
+            w *= np.where(
+                generator.uniform(size=count) < self.quiet, self.quiet_scale / self.scale, 1
+            )
         return dict(zip(self.names, w, strict=True))
 
     def basis(self, below: Floats, decades: float) -> Floats:
@@ -143,7 +179,13 @@ class DampedTrend:
         square = sum(np.asarray(increments[name]) ** 2 for name in self.names)
         degrees = self.degrees + len(self.names)
         chi2 = generator.chisquare(degrees, np.shape(square))
-        return self.scale * np.sqrt((self.degrees + square) / chi2)
+        size: Any = 1.0
+        if self.quiet:
+            (_, wide), (_, small) = self._scales()
+            log_wide, log_quiet = self._log_parts(square, np)
+            quiet = generator.uniform(size=np.shape(square)) < expit(log_quiet - log_wide)
+            size = np.where(quiet, small, wide)
+        return self.scale * np.sqrt((self.degrees * size**2 + square) / chi2)
 
     def path(
         self,

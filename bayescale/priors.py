@@ -19,7 +19,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, betaln, gammaincinv, log_ndtr, ndtr, ndtri, stdtrit
+from scipy.special import betaincinv, betaln, gammaincinv, log_ndtr, ndtr, ndtri, stdtr, stdtrit
 
 from bayescale.errors import InputError
 
@@ -30,6 +30,7 @@ LOG_ROOT_2_PI = 0.5 * math.log(2 * math.pi)
 KNEE = 0.05  # of a Gamma variable's scale: where its unbounded value ceases to be its logarithm
 KNEE_SHARPNESS = 3.0
 SMALLEST = 1e-37
+BISECTIONS = 60
 
 
 def softplus(u: Any) -> Any:
@@ -336,3 +337,55 @@ class StudentT(Prior):
     def __str__(self) -> str:
         scale = "" if self.scale == 1 else f", scale={self.scale:g}"
         return f"StudentT({self.degrees:g}{scale})"
+
+
+@dataclass(frozen=True)
+class TwoStudentT(Prior):
+    """A Student-t variable about 0 of one of two scales: `small` with probability `quiet`, otherwise 1.
+
+    Examples
+    --------
+    >>> prior = TwoStudentT(4, quiet=0.5, small=0.1)
+    >>> print(prior)
+    TwoStudentT(4, quiet=0.5, small=0.1)
+    >>> [round(float(q), 2) for q in prior.quantile([0.5, 0.75, 0.95], {})]
+    [0.0, 0.17, 1.53]
+    """
+
+    degrees: float
+    quiet: float
+    small: float
+
+    def __post_init__(self) -> None:
+        if not (0 < self.degrees < math.inf and 0 < self.quiet < 1 and 0 < self.small < 1):
+            raise InputError(f"{self!r}: degrees must be above 0, quiet and small in (0, 1)")
+
+    def from_unbounded(self, u: Any, reference: Reference) -> tuple[Any, Any]:
+        """Return `u` itself, and its log density."""
+        one = StudentT(self.degrees)
+        wide, narrow = (one.from_unbounded(v, reference)[1] for v in (u, u / self.small))
+        return u, jnp.logaddexp(
+            math.log1p(-self.quiet) + wide, math.log(self.quiet / self.small) + narrow
+        )
+
+    def to_unbounded(self, value: ArrayLike, reference: Reference) -> Floats:
+        """Return the value."""
+        return np.asarray(value, dtype=np.float64)
+
+    def quantile(self, mass: ArrayLike, reference: Reference) -> Floats:
+        """Return the values below which this prior mass lies, by bisection."""
+        wide = StudentT(self.degrees).quantile(mass, reference)
+        low, high = np.minimum(wide, self.small * wide), np.maximum(wide, self.small * wide)
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            narrow = stdtr(self.degrees, middle / self.small)
+            below = (1 - self.quiet) * stdtr(self.degrees, middle) + self.quiet * narrow < mass
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return (low + high) / 2
+
+    def centre(self, reference: Reference) -> Any:
+        """Return the median."""
+        return 0.0
+
+    def __str__(self) -> str:
+        return f"TwoStudentT({self.degrees:g}, quiet={self.quiet:g}, small={self.small:g})"

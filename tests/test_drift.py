@@ -19,7 +19,10 @@ from bayescale.noise import Gaussian, StudentT, StudentTTrend
 from bayescale.storage import from_tree, load, to_tree
 from conftest import simulate, synthetic_posterior
 
-DRIFT = DampedTrend(scale=0.02, degrees=5.0, knots=4, reach=0.8)
+DRIFT = DampedTrend(scale=0.02, degrees=5.0, knots=4, reach=0.8, quiet=0.0)
+QUIET = replace(DRIFT, quiet=0.4, quiet_scale=0.004)  # 0.2 of the other
+
+each_prior = pytest.mark.parametrize("drift", [DRIFT, QUIET], ids=["one scale", "two scales"])
 
 
 def twin(first, shocks, places, distances, reach=0.8):
@@ -32,11 +35,18 @@ def twin(first, shocks, places, distances, reach=0.8):
     return np.array([quad(slope, 0, d, points=places, limit=200)[0] for d in distances])
 
 
-def test_the_log_density_is_that_of_an_independent_twin():
+def twin_prior(drift, w):
+    """The density of increments: of one multivariate Student-t, or of two."""
+    wide, narrow = (stats.multivariate_t(np.zeros(5), r**2 * np.eye(5), df=5.0) for r in (1, 0.2))
+    return (1 - drift.quiet) * wide.pdf(w) + drift.quiet * narrow.pdf(w)
+
+
+@each_prior
+def test_the_log_density_is_that_of_an_independent_twin(drift):
     runs = Runs.read(simulate(n=20, seed=2))
-    spec = model_spec(Chinchilla, Gaussian, drift=DRIFT)
+    spec = model_spec(Chinchilla, Gaussian, drift=drift)
     plain = model_spec(Chinchilla, Gaussian)
-    data = data_of(runs, ("N", "D"), DRIFT)
+    data = data_of(runs, ("N", "D"), drift)
     assert data_of(runs, ("N", "D")).basis.shape == (32, 0)
     generator = np.random.default_rng(0)
     truth = plain.unconstrain(prior_draws(plain, data.reference, 5, 1), data.reference)
@@ -46,9 +56,9 @@ def test_the_log_density_is_that_of_an_independent_twin():
     for u, increments in zip(truth, w, strict=True):
         first = -0.02 * np.sqrt(0.8 / 2) * increments[0]  # towards smaller runs
         shocks = 0.02 * np.sqrt(step) * increments[1:]
-        drift = twin(first, shocks, step * (np.arange(4) + 0.5), logs.max() - logs)
-        prior = stats.multivariate_t(np.zeros(5), np.eye(5), df=5.0).logpdf(increments)
-        moved = data._replace(log_loss=data.log_loss - np.pad(drift, (0, 12)))
+        path = twin(first, shocks, step * (np.arange(4) + 0.5), logs.max() - logs)
+        prior = np.log(twin_prior(drift, increments))
+        moved = data._replace(log_loss=data.log_loss - np.pad(path, (0, 12)))
         with jax.enable_x64(True):
             found = float(spec.log_density(np.append(u, increments), data))
             expected = float(plain.log_density(u, moved)) + prior
@@ -86,6 +96,28 @@ def test_the_slope_is_as_variable_at_the_largest_run_as_elsewhere():
     assert first.std() == pytest.approx(far.std(), rel=0.1)
 
 
+@each_prior
+def test_the_prior_of_one_increment_is_its_margin(drift):
+    """By quadrature over the others of a drift of two increments."""
+    drift = replace(drift, knots=2, initial=0.0)
+    prior = drift.coordinates[0].prior
+    with jax.enable_x64(True):
+        for w in (0.0, 0.1, 1.5):
+            there = lambda v, w=w: float(np.exp(drift.log_prior([w, v])))  # noqa: E731
+            margin = 2 * quad(there, 0, 40, points=[0.1, 1.0], limit=200)[0]
+            assert np.exp(float(prior.from_unbounded(w, {})[1])) == pytest.approx(margin, rel=1e-4)
+
+
+def test_a_quiet_drift_is_nearly_none():
+    """A drift far below the quiet scale leaves the quiet kind alone, one far above it the other."""
+    still = {name: np.full(4000, 1e-4) for name in QUIET.names}
+    moving = {name: np.full(4000, 1.0) for name in QUIET.names}
+    generator = np.random.default_rng(5)
+    assert np.quantile(QUIET.tau(still, generator), 0.95) < 0.01
+    assert np.quantile(QUIET.tau(moving, generator), 0.05) > 0.01
+    assert np.quantile(DRIFT.tau(still, generator), 0.05) > 0.008  # which has no such kind
+
+
 def test_a_forecast_does_not_depend_on_what_else_is_forecast():
     increments = DRIFT.prior_draws(50, np.random.default_rng(1))
     span = Span(18.0, 21.0)
@@ -94,11 +126,18 @@ def test_a_forecast_does_not_depend_on_what_else_is_forecast():
     np.testing.assert_allclose(one[:, 0], many[:, 0], rtol=1e-12)
 
 
-def test_tau_given_the_increments_has_the_joint_distribution():
+@each_prior
+def test_tau_given_the_increments_has_the_joint_distribution(drift):
     generator = np.random.default_rng(3)
-    tau = 0.02 / np.sqrt(generator.chisquare(5.0, 20_000) / 5.0)
+    typical = np.where(generator.uniform(size=20_000) < drift.quiet, 0.004, 0.02)
+    tau = typical / np.sqrt(generator.chisquare(5.0, 20_000) / 5.0)
     w = (tau / 0.02) * generator.standard_normal((5, 20_000))
-    again = DRIFT.tau(dict(zip(DRIFT.names, w, strict=True)), generator)
+    drawn = drift.prior_draws(20_000, generator)
+    for name, mine in zip(drift.names, w, strict=True):
+        assert stats.ks_2samp(drawn[name], mine).pvalue > 1e-3 / 5
+    size = np.sqrt(sum(drawn[name] ** 2 for name in drift.names))
+    assert stats.ks_2samp(size, np.sqrt((w**2).sum(axis=0))).pvalue > 1e-3
+    again = drift.tau(dict(zip(drift.names, w, strict=True)), generator)
     size = np.sqrt((w**2).sum(axis=0))
     assert stats.ks_2samp(tau, again).pvalue > 1e-3
     assert stats.ks_2samp(tau / size, again / size).pvalue > 1e-3
@@ -199,17 +238,27 @@ def test_save_and_load(drifting, tmp_path):
     assert again.summary() == drifting.summary()
 
 
-def test_a_drift_saved_without_a_slope_at_the_largest_run_is_read(drifting, tmp_path, runs):
-    """As earlier versions wrote it: their drift has no S(0), and its file does not say so."""
-    old = bayescale.fit(runs, drift=DampedTrend(initial=0.0), draws=50, seed=1)
+@pytest.mark.parametrize(
+    ("drift", "version", "unsaid"),
+    [
+        (DampedTrend(initial=0.0, quiet=0.0), 3, ("initial", "quiet", "quiet_scale")),
+        (DampedTrend(quiet=0.0), 8, ("quiet", "quiet_scale")),
+    ],
+)
+def test_drifts_of_earlier_versions_are_read(drifting, tmp_path, runs, drift, version, unsaid):
+    """Some had no S(0), some no quiet kind, and their files do not say so."""
+    old = bayescale.fit(runs, drift=drift, draws=50, seed=1)
     tree = to_tree(old)
     history = json.loads(tree.attrs["bayescale"])
-    assert history["format"] == 3
-    del history["drift"]["initial"]
+    assert history["format"] == version
+    for name in unsaid:
+        del history["drift"][name]
     tree.attrs["bayescale"] = json.dumps(history)
     again = from_tree(tree, "old", None)
-    assert again.spec == old.spec
-    assert json.loads(to_tree(drifting).attrs["bayescale"])["format"] == 8
+    assert again.spec == replace(
+        old.spec, drift=replace(drift, quiet_scale=DampedTrend.quiet_scale)
+    )
+    assert json.loads(to_tree(drifting).attrs["bayescale"])["format"] == 9
 
 
 def test_arviz_sees_the_drift(drifting):  # and the place of each run
@@ -251,6 +300,10 @@ def test_unknown_drifts_are_refused(runs):
     assert get_drift("none") is get_drift("forecasts") is None
     with pytest.raises(InputError, match=r"knots must be 1 or more, and initial 0 or more"):
         DampedTrend(initial=-1.0)
+    with pytest.raises(InputError, match=r"quiet_scale between 0 and scale; give both, or quiet=0"):
+        DampedTrend(scale=0.002)
+    with pytest.raises(InputError, match=r"quiet must be from 0 to below 1"):
+        DampedTrend(quiet=1.0)
     assert get_drift("damped-trend") == DampedTrend()
 
 
