@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 
 from bayescale.errors import InputError, Problem
 from bayescale.parameters import Coordinate, Parameter
-from bayescale.priors import Prior, StudentT, TwoStudentT
+from bayescale.priors import StudentTMixture
 from bayescale.runs.catalogue import scales
 
 Floats = NDArray[np.float64]
@@ -33,23 +33,23 @@ class DampedTrend:
               dS = -\frac{S}{\ell}\,dx + \tau\,dW, \qquad
               S(0) \sim \mathrm{Normal}\left(0, r^2 \tau^2 \ell / 2\right), \qquad
               \nu \sigma^2 / \tau^2 \sim \chi^2_\nu, \qquad
-              \sigma = s_0 \text{ with probability } q, \text{ else } s
+              \sigma = s_k \text{ with probability } q_k, \text{ else } s
 
     c is log10 of the product of the inputs, x the distance in decades from the largest of the runs'
     compute, where the drift is 0: the law has the level of the largest runs. Its slope there is off by
     S(0), as it is anywhere if r is 1; smaller runs depart from it as larger ones will: in proportion to
     the distance at first, by 0.6 tau at one decade with a reach of one, as the root of the distance far
-    beyond. The law may also be nearly right: with probability q the drift is a quiet one, whose tau is about
-    s_0. Among the runs W moves at `knots` points. tau is integrated out, so S(0) and the increments are one
-    vector, of a multivariate Student-t distribution of the one scale or the other, and what they say of tau
-    carries over to the drift beyond the runs.
+    beyond. The law may also be nearly right: with probability q_k the drift is a quieter one, whose tau is
+    about s_k. Among the runs W moves at `knots` points. tau is integrated out, so S(0) and the increments are
+    one vector, from a mixture of multivariate Student-t distributions, and what they say of tau carries over
+    to the drift beyond the runs.
 
     Parameters
     ----------
     scale
         s, the typical tau: sd of the shocks to the slope over one decade of compute, above 0.
     degrees
-        nu: how firmly tau is near s, or near s_0, above 0.
+        nu: how firmly tau is near s, or near an s_k, above 0.
     knots
         Increments over the range of the runs, 1 or more.
     reach
@@ -57,10 +57,9 @@ class DampedTrend:
     initial
         r: sd of the slope at the largest of the runs, in units of its sd far from there, 0 or more. With 0
         the law is what the largest runs follow in slope, too, and there is no S(0).
-    quiet
-        q: probability, before the runs, that the drift is quiet, from 0 to below 1.
-    quiet_scale
-        s_0, the typical tau of a quiet drift, above 0 and below s.
+    quieter
+        Pairs of q_k, the probability before the runs of a quieter kind of drift, and s_k, above 0 and below
+        s. With kinds between s and the quietest, chains go from one to the other.
 
     References
     ----------
@@ -74,13 +73,12 @@ class DampedTrend:
     ('drift_0', 'drift_1')
     """
 
-    scale: float = 0.04
+    scale: float = 0.045
     degrees: float = 4.0
     knots: int = 5
     reach: float = 1.0
     initial: float = 1.0
-    quiet: float = 0.35
-    quiet_scale: float = 0.006
+    quieter: tuple[tuple[float, float], ...] = ((0.25, 0.018), (0.25, 0.007))
 
     name: ClassVar[str] = "damped-trend"
 
@@ -90,10 +88,12 @@ class DampedTrend:
             raise InputError(f"{self!r}: scale, degrees and reach must be above 0")
         if not (self.knots >= 1 and 0 <= self.initial < math.inf):
             raise InputError(f"{self!r}: knots must be 1 or more, and initial 0 or more")
-        if not (0 <= self.quiet < 1 and 0 < self.quiet_scale < self.scale):
+        shares = [share for share, _ in self.quieter]
+        small = all(0 < scale < self.scale for _, scale in self.quieter)
+        if not (small and all(share > 0 for share in shares) and sum(shares) < 1):
             raise InputError(
-                f"{self!r}: quiet must be from 0 to below 1, and quiet_scale between 0 and scale; "
-                "give both, or quiet=0 for a drift of one scale"
+                f"{self!r}: quieter are pairs of a probability and of a scale that is above 0 and below "
+                "that of the drift, the probabilities add up to less than 1; give both, or quieter=()"
             )
 
     @property
@@ -105,10 +105,7 @@ class DampedTrend:
     def coordinates(self) -> tuple[Coordinate, ...]:
         """Slope and increments in units of their typical sd, with their marginal prior."""
         meanings = {"drift_0": "slope of the drift at the largest run"}
-        small = self.quiet_scale / self.scale
-        prior: Prior = StudentT(self.degrees)
-        if self.quiet:
-            prior = TwoStudentT(self.degrees, self.quiet, small)
+        prior = StudentTMixture(self.degrees, self._kinds)
         return tuple(
             Coordinate(
                 name,
@@ -120,14 +117,14 @@ class DampedTrend:
         )
 
     def log_prior(self, increments: Sequence[Any]) -> Any:
-        """Return the log density of all increments together: of one multivariate Student-t, or of two."""
-        parts = self._log_parts(sum(w * w for w in increments), jnp)
-        return parts[0] if len(parts) == 1 else jnp.logaddexp(*parts)
+        """Return the log density of all increments together: a mixture of multivariate Student-t."""
+        return reduce(jnp.logaddexp, self._log_parts(sum(w * w for w in increments), jnp))
 
-    def _scales(self) -> list[tuple[float, float]]:
+    @property
+    def _kinds(self) -> tuple[tuple[float, float], ...]:
         """Prior probability of each kind of drift, and its typical tau in units of s."""
-        kinds = [(1 - self.quiet, 1.0), (self.quiet, self.quiet_scale / self.scale)]
-        return kinds if self.quiet else kinds[:1]
+        rest = 1 - sum(share for share, _ in self.quieter)
+        return (rest, 1.0), *((share, scale / self.scale) for share, scale in self.quieter)
 
     def _log_parts(self, square: Any, numpy: Any) -> list[Any]:
         """Log densities of increments with this sum of squares and of each kind of drift."""
@@ -136,17 +133,15 @@ class DampedTrend:
         return [
             math.log(share) + constant - n * math.log(size)
             - (nu + n) / 2 * numpy.log1p(square / (nu * size**2))
-            for share, size in self._scales()
+            for share, size in self._kinds
         ]  # fmt: skip
 
     def prior_draws(self, count: int, generator: np.random.Generator) -> dict[str, Floats]:
         """Return draws of the increments from their prior, each of shape (count,)."""
         w = generator.standard_normal((len(self.names), count))
         w /= np.sqrt(generator.chisquare(self.degrees, count) / self.degrees)
-        if self.quiet:
-            w *= np.where(
-                generator.uniform(size=count) < self.quiet, self.quiet_scale / self.scale, 1
-            )
+        shares, sizes = zip(*self._kinds, strict=True)
+        w *= generator.choice(sizes, size=count, p=shares)
         return dict(zip(self.names, w, strict=True))
 
     def basis(self, below: Floats, decades: float) -> Floats:
@@ -179,12 +174,9 @@ class DampedTrend:
         square = sum(np.asarray(increments[name]) ** 2 for name in self.names)
         degrees = self.degrees + len(self.names)
         chi2 = generator.chisquare(degrees, np.shape(square))
-        size: Any = 1.0
-        if self.quiet:
-            (_, wide), (_, small) = self._scales()
-            log_wide, log_quiet = self._log_parts(square, np)
-            quiet = generator.uniform(size=np.shape(square)) < expit(log_quiet - log_wide)
-            size = np.where(quiet, small, wide)
+        log_parts = np.stack(self._log_parts(square, np))
+        kind = np.argmax(log_parts + generator.gumbel(size=log_parts.shape), axis=0)
+        size = np.array([size for _, size in self._kinds])[kind]
         return self.scale * np.sqrt((self.degrees * size**2 + square) / chi2)
 
     def path(

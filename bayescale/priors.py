@@ -14,6 +14,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import jax.numpy as jnp
@@ -340,33 +341,43 @@ class StudentT(Prior):
 
 
 @dataclass(frozen=True)
-class TwoStudentT(Prior):
-    """A Student-t variable about 0 of one of two scales: `small` with probability `quiet`, otherwise 1.
+class StudentTMixture(Prior):
+    """A Student-t variable about 0 whose scale is one of several, each with its probability.
+
+    Parameters
+    ----------
+    degrees
+        Degrees of freedom, above 0.
+    parts
+        Probability and scale of each, all above 0; the probabilities add up to 1.
 
     Examples
     --------
-    >>> prior = TwoStudentT(4, quiet=0.5, small=0.1)
+    >>> prior = StudentTMixture(4, ((0.5, 1.0), (0.5, 0.1)))
     >>> print(prior)
-    TwoStudentT(4, quiet=0.5, small=0.1)
+    StudentTMixture(4, 0.5 of scale 1, 0.5 of scale 0.1)
     >>> [round(float(q), 2) for q in prior.quantile([0.5, 0.75, 0.95], {})]
-    [0.0, 0.17, 1.53]
+    [0.0, 0.19, 1.53]
     """
 
     degrees: float
-    quiet: float
-    small: float
+    parts: tuple[tuple[float, float], ...]
 
     def __post_init__(self) -> None:
-        if not (0 < self.degrees < math.inf and 0 < self.quiet < 1 and 0 < self.small < 1):
-            raise InputError(f"{self!r}: degrees must be above 0, quiet and small in (0, 1)")
+        fair = abs(sum(share for share, _ in self.parts) - 1) < 1e-9
+        if not (0 < self.degrees < math.inf and fair and min(map(min, self.parts)) > 0):
+            raise InputError(
+                f"{self!r}: degrees, probabilities and scales must be above 0, and these add up to 1"
+            )
 
     def from_unbounded(self, u: Any, reference: Reference) -> tuple[Any, Any]:
         """Return `u` itself, and its log density."""
         one = StudentT(self.degrees)
-        wide, narrow = (one.from_unbounded(v, reference)[1] for v in (u, u / self.small))
-        return u, jnp.logaddexp(
-            math.log1p(-self.quiet) + wide, math.log(self.quiet / self.small) + narrow
-        )
+        logs = [
+            math.log(share / scale) + one.from_unbounded(u / scale, reference)[1]
+            for share, scale in self.parts
+        ]
+        return u, reduce(jnp.logaddexp, logs)
 
     def to_unbounded(self, value: ArrayLike, reference: Reference) -> Floats:
         """Return the value."""
@@ -374,18 +385,20 @@ class TwoStudentT(Prior):
 
     def quantile(self, mass: ArrayLike, reference: Reference) -> Floats:
         """Return the values below which this prior mass lies, by bisection."""
-        wide = StudentT(self.degrees).quantile(mass, reference)
-        low, high = np.minimum(wide, self.small * wide), np.maximum(wide, self.small * wide)
+        one = StudentT(self.degrees).quantile(mass, reference)
+        ends = [scale * one for _, scale in self.parts]
+        low, high = np.minimum.reduce(ends), np.maximum.reduce(ends)
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
-            narrow = stdtr(self.degrees, middle / self.small)
-            below = (1 - self.quiet) * stdtr(self.degrees, middle) + self.quiet * narrow < mass
+            shares = [share * stdtr(self.degrees, middle / scale) for share, scale in self.parts]
+            below = np.add.reduce(shares) < mass
             low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return (low + high) / 2
+        return np.asarray((low + high) / 2)
 
     def centre(self, reference: Reference) -> Any:
         """Return the median."""
         return 0.0
 
     def __str__(self) -> str:
-        return f"TwoStudentT({self.degrees:g}, quiet={self.quiet:g}, small={self.small:g})"
+        parts = ", ".join(f"{share:g} of scale {scale:g}" for share, scale in self.parts)
+        return f"StudentTMixture({self.degrees:g}, {parts})"

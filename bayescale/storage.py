@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import xarray
 
 # 1 has no drift, 2 a random walk of log loss, 3 damped trends and forecasters, 4 effects, 6 responses that
-# are no losses, 7 effects along a run, 8 drifts whose slope is off at the largest run, 9 drifts that may be
-# quiet
+# are no losses, 7 effects along a run, 8 drifts whose slope is off at the largest run, 9 drifts of several
+# kinds
 FORMAT = 9
 MIXTURE_FORMAT = 5  # of a file that holds a mixture; older versions read none
 SAMPLE_AXES = ("chain", "draw")
@@ -290,7 +290,7 @@ def _sections(posterior: Posterior) -> dict[str, Any]:
 def _format(posterior: Posterior) -> int:
     """The oldest format that says all, so that older versions read what they can."""
     drifts = [model.spec.drift for model in posterior.forecasters]
-    if any(drift is not None and drift.quiet for drift in drifts):
+    if any(drift is not None and drift.quieter for drift in drifts):
         return 9
     if any(drift is not None and drift.initial for drift in drifts):
         return 8
@@ -406,7 +406,10 @@ def _forecasters(
 
 def _drift(history: dict[str, Any]) -> DampedTrend | None:
     saved = history.get("drift")
-    return None if saved is None else DampedTrend(**{"initial": 0.0, "quiet": 0.0, **saved})
+    if saved is None:
+        return None
+    quieter = tuple((share, scale) for share, scale in saved.get("quieter", ()))
+    return DampedTrend(**{"initial": 0.0, **saved, "quieter": quieter})
 
 
 def _saved_effects(effects: Effects | None) -> str | dict[str, str] | None:

@@ -19,10 +19,10 @@ from bayescale.noise import Gaussian, StudentT, StudentTTrend
 from bayescale.storage import from_tree, load, to_tree
 from conftest import simulate, synthetic_posterior
 
-DRIFT = DampedTrend(scale=0.02, degrees=5.0, knots=4, reach=0.8, quiet=0.0)
-QUIET = replace(DRIFT, quiet=0.4, quiet_scale=0.004)  # 0.2 of the other
+DRIFT = DampedTrend(scale=0.02, degrees=5.0, knots=4, reach=0.8, quieter=())
+QUIET = replace(DRIFT, quieter=((0.3, 0.004), (0.1, 0.01)))  # 0.2 and 0.5 of the other
 
-each_prior = pytest.mark.parametrize("drift", [DRIFT, QUIET], ids=["one scale", "two scales"])
+each_prior = pytest.mark.parametrize("drift", [DRIFT, QUIET], ids=["one kind", "three kinds"])
 
 
 def twin(first, shocks, places, distances, reach=0.8):
@@ -36,9 +36,10 @@ def twin(first, shocks, places, distances, reach=0.8):
 
 
 def twin_prior(drift, w):
-    """The density of increments: of one multivariate Student-t, or of two."""
-    wide, narrow = (stats.multivariate_t(np.zeros(5), r**2 * np.eye(5), df=5.0) for r in (1, 0.2))
-    return (1 - drift.quiet) * wide.pdf(w) + drift.quiet * narrow.pdf(w)
+    """The density of increments: of one multivariate Student-t, or of three."""
+    kinds = [(0.6, 1.0), (0.3, 0.2), (0.1, 0.5)] if drift.quieter else [(1.0, 1.0)]
+    parts = [(q, stats.multivariate_t(np.zeros(5), r**2 * np.eye(5), df=5.0)) for q, r in kinds]
+    return sum(q * part.pdf(w) for q, part in parts)
 
 
 @each_prior
@@ -129,7 +130,8 @@ def test_a_forecast_does_not_depend_on_what_else_is_forecast():
 @each_prior
 def test_tau_given_the_increments_has_the_joint_distribution(drift):
     generator = np.random.default_rng(3)
-    typical = np.where(generator.uniform(size=20_000) < drift.quiet, 0.004, 0.02)
+    kinds, shares = ([0.02, 0.004, 0.01], [0.6, 0.3, 0.1]) if drift.quieter else ([0.02], [1.0])
+    typical = generator.choice(kinds, size=20_000, p=shares)
     tau = typical / np.sqrt(generator.chisquare(5.0, 20_000) / 5.0)
     w = (tau / 0.02) * generator.standard_normal((5, 20_000))
     drawn = drift.prior_draws(20_000, generator)
@@ -241,12 +243,12 @@ def test_save_and_load(drifting, tmp_path):
 @pytest.mark.parametrize(
     ("drift", "version", "unsaid"),
     [
-        (DampedTrend(initial=0.0, quiet=0.0), 3, ("initial", "quiet", "quiet_scale")),
-        (DampedTrend(quiet=0.0), 8, ("quiet", "quiet_scale")),
+        (DampedTrend(initial=0.0, quieter=()), 3, ("initial", "quieter")),
+        (DampedTrend(quieter=()), 8, ("quieter",)),
     ],
 )
 def test_drifts_of_earlier_versions_are_read(drifting, tmp_path, runs, drift, version, unsaid):
-    """Some had no S(0), some no quiet kind, and their files do not say so."""
+    """Some had no S(0), some no quieter kinds, and their files do not say so."""
     old = bayescale.fit(runs, drift=drift, draws=50, seed=1)
     tree = to_tree(old)
     history = json.loads(tree.attrs["bayescale"])
@@ -255,9 +257,7 @@ def test_drifts_of_earlier_versions_are_read(drifting, tmp_path, runs, drift, ve
         del history["drift"][name]
     tree.attrs["bayescale"] = json.dumps(history)
     again = from_tree(tree, "old", None)
-    assert again.spec == replace(
-        old.spec, drift=replace(drift, quiet_scale=DampedTrend.quiet_scale)
-    )
+    assert again.spec == old.spec
     assert json.loads(to_tree(drifting).attrs["bayescale"])["format"] == 9
 
 
@@ -300,10 +300,10 @@ def test_unknown_drifts_are_refused(runs):
     assert get_drift("none") is get_drift("forecasts") is None
     with pytest.raises(InputError, match=r"knots must be 1 or more, and initial 0 or more"):
         DampedTrend(initial=-1.0)
-    with pytest.raises(InputError, match=r"quiet_scale between 0 and scale; give both, or quiet=0"):
+    with pytest.raises(InputError, match=r"below that of the drift, .* give both, or quieter=\(\)"):
         DampedTrend(scale=0.002)
-    with pytest.raises(InputError, match=r"quiet must be from 0 to below 1"):
-        DampedTrend(quiet=1.0)
+    with pytest.raises(InputError, match=r"the probabilities add up to less than 1"):
+        DampedTrend(quieter=((1.0, 0.006),))
     assert get_drift("damped-trend") == DampedTrend()
 
 

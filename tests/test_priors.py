@@ -9,7 +9,7 @@ from scipy import stats
 from bayescale.errors import InputError
 from bayescale.noise import NOISES
 from bayescale.parameters import Coordinate
-from bayescale.priors import Beta, LogNormal, ShiftedGamma, StudentT, TwoStudentT
+from bayescale.priors import Beta, LogNormal, ShiftedGamma, StudentT, StudentTMixture
 
 REFERENCE = {"low_loss": 2.5}
 
@@ -38,7 +38,7 @@ TWINS = {  # prior -> the distribution in SciPy that it is, or that it is a part
     ShiftedGamma(3.0, 2.0, shift=0.0): stats.gamma(3, 0, 0.5),
     StudentT(4.0): stats.t(4),
     StudentT(4.0, scale=0.3): stats.t(4, scale=0.3),
-    TwoStudentT(4.0, quiet=0.4, small=0.1): TwoTs(),
+    StudentTMixture(4.0, ((0.6, 1.0), (0.4, 0.1))): TwoTs(),
 }
 PRIORS = list(TWINS)
 MASSES = np.array([1e-6, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1 - 1e-6])
@@ -65,7 +65,7 @@ def ends(prior):
     """Where the support ends."""
     if isinstance(prior, LogNormal):
         return prior.low or 0.0, prior.high or np.inf
-    if isinstance(prior, StudentT | TwoStudentT):
+    if isinstance(prior, StudentT | StudentTMixture):
         return -np.inf, np.inf
     return (0.0, 1.0) if isinstance(prior, Beta) else (prior.shift, np.inf)
 
