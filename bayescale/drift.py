@@ -73,12 +73,12 @@ class DampedTrend:
     ('drift_0', 'drift_1')
     """
 
-    scale: float = 0.045
+    scale: float = 0.04
     degrees: float = 4.0
     knots: int = 5
     reach: float = 1.0
     initial: float = 1.0
-    quieter: tuple[tuple[float, float], ...] = ((0.25, 0.018), (0.25, 0.007))
+    quieter: tuple[tuple[float, float], ...] = ((0.2, 0.016), (0.25, 0.006))
 
     name: ClassVar[str] = "damped-trend"
 
