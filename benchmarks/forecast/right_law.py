@@ -33,6 +33,23 @@ def simulated(count: int, seed: int) -> tuple[Runs, np.random.Generator]:
     return Runs.read({"params": N, "tokens": D, "loss": loss}), generator
 
 
+def compared(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return width over that of the law alone, shape (distances,); and who held, (2, distances)."""
+    runs, generator = simulated(count, seed)
+    compute = (runs.N * runs.D).max() * 10 ** np.array(DISTANCES)
+    points = {"N": np.sqrt(compute / 20), "D": np.sqrt(compute * 20)}
+    scatter = np.exp(SIGMA * generator.standard_t(NU, len(compute)))
+    observed = np.asarray(TRUTH.loss(points)) * scatter
+    fits = [bayescale.fit(runs, drift=drift, seed=seed) for drift in ("forecasts", "none")]
+    found = [
+        bayescale.predict(fit, points=points, level=LEVEL, allow_failed=True).intervals
+        for fit in fits
+    ]
+    lower, upper = np.transpose([[(i.lower, i.upper) for i in each] for each in found])
+    lower, upper = lower.T, upper.T
+    return (upper - lower)[0] / (upper - lower)[1], (lower <= observed) & (observed <= upper)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", type=int, default=25, help="simulated studies (%(default)s)")
@@ -43,22 +60,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|")
     for count in RUNS:
-        widths, inside = [], []
-        for seed in range(options.sets):
-            runs, generator = simulated(count, seed)
-            compute = (runs.N * runs.D).max() * 10 ** np.array(DISTANCES)
-            points = {"N": np.sqrt(compute / 20), "D": np.sqrt(compute * 20)}
-            scatter = np.exp(SIGMA * generator.standard_t(NU, len(compute)))
-            observed = np.asarray(TRUTH.loss(points)) * scatter
-            fits = [bayescale.fit(runs, drift=drift, seed=seed) for drift in ("forecasts", "none")]
-            found = [
-                bayescale.predict(fit, points=points, level=LEVEL, allow_failed=True).intervals
-                for fit in fits
-            ]
-            lower, upper = np.transpose([[(i.lower, i.upper) for i in each] for each in found])
-            lower, upper = lower.T, upper.T
-            widths.append((upper - lower)[0] / (upper - lower)[1])
-            inside.append((lower <= observed) & (observed <= upper))
+        widths, inside = zip(*(compared(count, seed) for seed in range(options.sets)), strict=True)
         ratio, covered = np.median(widths, axis=0), np.mean(inside, axis=0)
         for k, distance in enumerate(DISTANCES):
             cells = f"{ratio[k]:.2f} | {covered[0, k]:.2f} | {covered[1, k]:.2f}"
