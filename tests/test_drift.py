@@ -104,8 +104,11 @@ def test_the_prior_of_one_increment_is_its_margin(drift):
     prior = drift.coordinates[0].prior
     with jax.enable_x64(True):
         for w in (0.0, 0.1, 1.5):
-            there = lambda v, w=w: float(np.exp(drift.log_prior([w, v])))  # noqa: E731
-            margin = 2 * quad(there, 0, 40, points=[0.1, 1.0], limit=200)[0]
+
+            def together(v, w=w):
+                return float(np.exp(drift.log_prior([w, v])))
+
+            margin = 2 * quad(together, 0, 40, points=[0.1, 1.0], limit=200)[0]
             assert np.exp(float(prior.from_unbounded(w, {})[1])) == pytest.approx(margin, rel=1e-4)
 
 
