@@ -24,7 +24,7 @@ from bayescale.diagnostics import convergence
 from bayescale.laws import LAWS
 from bayescale.model import model_spec
 from bayescale.noise import NOISES
-from bayescale.priors import Beta, LogNormal, ShiftedGamma, StudentT
+from bayescale.priors import Beta, LogNormal, ShiftedGamma, StudentT, StudentTMixture
 from bayescale.storage import FORMAT
 from conftest import simulate, synthetic_posterior
 
@@ -242,13 +242,16 @@ def test_a_fit_comes_back(fit, tmp_path):
     assert predict(back, N=1e10, D=1e12).intervals == predict(fit, N=1e10, D=1e12).intervals
 
 
-def test_runs_with_everything_come_back(tmp_path):
+@pytest.mark.parametrize(
+    "trend", [StudentT(3.0, scale=0.2), StudentTMixture(3.0, ((0.6, 0.2), (0.4, 0.05)))], ids=str
+)
+def test_runs_with_everything_come_back(tmp_path, trend):
     priors = {
         "alpha": LogNormal(0.3, 0.1, low=0.1, high=0.9),
         "L_opt": LogNormal(1.1, 0.2, relative_to="low_loss"),
         "share_E": Beta(2, 3),
         "nu": ShiftedGamma(3.0, 0.2, shift=1.0),
-        "trend": StudentT(3.0, scale=0.2),
+        "trend": trend,
     }
     spec = model_spec(LAWS["chinchilla"], NOISES["student-t-trend"], priors)
     posterior = synthetic_posterior(labelled_runs(), noise="student-t-trend")
