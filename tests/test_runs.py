@@ -496,6 +496,14 @@ def test_in_unit():
         runs.in_unit("bits/byte")
 
 
+def test_runs_hold_their_inputs():
+    runs = Runs.read(SMALL)
+    assert "N" in runs
+    assert "C" in runs
+    assert "loss" not in runs
+    assert runs["C"].tolist() == (6 * runs.N * runs.D).tolist()
+
+
 @pytest.mark.parametrize(
     ("rows", "kept"),
     [([2, 0], [2, 0]), (slice(1, 3), [1, 2]), ([True, False, False, True], [0, 3]), (-1, [3])],

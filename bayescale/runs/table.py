@@ -171,11 +171,14 @@ class Runs:
     def __repr__(self) -> str:
         return str(self.describe())
 
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self.inputs or (symbol == "C" and {"N", "D"} <= set(self.inputs))
+
     def __getitem__(self, symbol: str) -> Floats:
         """Return an input by its symbol; ``"C"`` is 6ND where the table has no FLOPs."""
         if symbol in self.inputs:
             return self.inputs[symbol]
-        if symbol == "C" and {"N", "D"} <= set(self.inputs):
+        if symbol in self:
             return FLOPS_PER_PARAMETER_TOKEN * self.inputs["N"] * self.inputs["D"]
         names = list(self.all_columns or self.columns.values())
         role = SYMBOL_TO_ROLE.get(symbol, symbol)
@@ -257,9 +260,8 @@ class Runs:
 
     def has(self, symbol: str) -> bool:
         """Whether there is a column for an input, whatever its cells."""
-        if symbol in self.inputs or (symbol == "C" and {"N", "D"} <= set(self.inputs)):
-            return True
-        return self.spare is not None and bool(self.spare.column_of(symbol, self.columns))
+        spare = self.spare is not None and bool(self.spare.column_of(symbol, self.columns))
+        return symbol in self or spare
 
     def with_inputs(self, symbols: Sequence[str]) -> Runs:
         """Return the runs with these inputs, read from the table where they were not needed before.
