@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL, Interval
 from bayescale.mixture import independent
+from bayescale.new_runs import new_run_losses
 from bayescale.posterior import Posterior
 from bayescale.prediction import Kind, decades, in_domain, predict
 from bayescale.publications import Fit
@@ -210,7 +211,7 @@ def predict_error(
         error = np.asarray(link(second.flat_law(), losses))
     if forecast.kind == "run":
         where = {LINK: losses[0]} | {s: np.full(losses.shape[1], v) for s, v in others.items()}
-        error = second.observed(where, error, np.random.default_rng([seed, SCATTERED]))
+        error = new_run_losses(second, where, error, np.random.default_rng([seed, SCATTERED]))
     error = np.minimum(error, 1.0)
     seen = second.runs[LINK]
     return ErrorPrediction(

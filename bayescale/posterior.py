@@ -22,7 +22,6 @@ from bayescale.model import ModelSpec, prior_draws, span_of
 from bayescale.noise import Noise
 from bayescale.parameters import Parameter
 from bayescale.runs import Runs
-from bayescale.runs.responses import ERROR
 from bayescale.tables import Column, Table
 from bayescale.uninformed import Uninformed, uninformed_directions
 
@@ -35,7 +34,6 @@ Draws = dict[str, np.ndarray]
 
 PRIOR_DRAWS = 4000
 MEDIAN_OF = 400  # draws that the law of the residuals is the median of
-FARTHEST = 50.0  # scatter of log loss: a loss beyond it would overflow
 TAU, WALK = 2, 3  # streams of random numbers beside those of the sampler and of the scatter
 
 DERIVED = (
@@ -344,83 +342,6 @@ class Posterior:
             return self.spec.drift.path(
                 increments, logs, span_of(self.runs, self.inputs), generator
             )
-
-    def scatter(
-        self,
-        points: Mapping[str, ArrayLike],
-        relative_se: ArrayLike,
-        generator: np.random.Generator,
-    ) -> NDArray[np.float64]:
-        """Return the scatter of log losses of new runs at some points, shape (draws, points).
-
-        Where rows share shifts, each of these runs has one of its own.
-
-        Parameters
-        ----------
-        points
-            Symbol to values, each of shape (points,).
-        relative_se
-            Known standard errors of the log losses; broadcasts to (draws, points).
-        generator
-            NumPy's random generator.
-        """
-        noise, known, below = self._scales(points, relative_se)
-        return np.clip(noise.scatter(generator, known, below), -FARTHEST, FARTHEST)
-
-    def observed(
-        self,
-        points: Mapping[str, ArrayLike],
-        mean: NDArray[np.float64],
-        generator: np.random.Generator,
-    ) -> NDArray[np.float64]:
-        """Return losses of new runs about the mean of the law with its drift, shape (draws, points).
-
-        Of counts, error rates of as many items as the runs have at the median; no error rate is above 1.
-        """
-        if not self.spec.noise.counts:
-            new = mean * np.exp(self.scatter(points, 0.0, generator))
-            return np.minimum(new, 1.0) if self.runs.response == ERROR else new
-        noise, _, below = self._scales(points, 0.0)
-        items = np.median(self.runs.items) if self.runs.items is not None else 1.0
-        return np.exp(noise.observed(generator, np.log(mean), items, below))
-
-    def likelihood(
-        self,
-        points: Mapping[str, ArrayLike],
-        log_loss: ArrayLike,
-        log_mean: ArrayLike,
-        known: ArrayLike,
-    ) -> NDArray[np.float64]:
-        """Return the log density of new runs' log losses at some points, shape (draws, points).
-
-        Parameters
-        ----------
-        points
-            Symbol to values, each of shape (points,).
-        log_loss, log_mean
-            Observed, shape (points,), and of the law with its drift, shape (draws, points).
-        known
-            Known standard errors of the log losses, or numbers of items for noise of counts; broadcasts
-            to (draws, points).
-        """
-        noise, known, below = self._scales(points, known)
-        with jax.enable_x64(True):
-            observed, mean = np.asarray(log_loss), np.asarray(log_mean)
-            return np.asarray(noise.likelihood(observed, mean, known, below))
-
-    def _scales(
-        self, points: Mapping[str, ArrayLike], relative_se: ArrayLike
-    ) -> tuple[Noise, NDArray[np.float64], NDArray[np.float64]]:
-        """The noise of each draw, what else scatters a new run, and decades below the largest run."""
-        span = span_of(self.runs, self.inputs)
-        below = np.ravel(span.below(log_compute({s: points[s] for s in self.inputs})))
-        noise = jax.tree.map(lambda field: field[:, None], self.flat_noise())
-        draws = self.shape[0] * self.shape[1]
-        known = np.broadcast_to(np.asarray(relative_se, dtype=np.float64), (draws, len(below)))
-        if self.spec.effects is not None:  # a group of one row is scattered by all scales together
-            shared = flat(self.spec.effects.alone(self.coordinates))
-            known = np.hypot(known, shared[:, None])
-        return noise, known, np.maximum(below, 0.0)
 
     def flat_law(self) -> Law:
         """Return the law with chains and draws joined into one axis."""

@@ -35,7 +35,7 @@ ORDER = [
     ("diagnostics",),
     ("inference",),
     ("posterior",),
-    ("mixture",),
+    ("mixture", "new_runs"),
     ("publications",),
     ("storage",),
     ("pooled",),

@@ -10,6 +10,7 @@ from scipy import stats
 
 from bayescale import FailedFitError, InputError, predict
 from bayescale.laws import LAWS
+from bayescale.new_runs import new_run_losses
 from bayescale.prediction import decades_beyond, law_loss
 from bayescale.tables import number
 from conftest import synthetic_posterior
@@ -310,7 +311,7 @@ def test_a_failed_fit_is_refused(failed):
 def test_no_new_run_errs_more_than_always(runs, posterior):
     errors = replace(posterior, runs=replace(runs, response="error"))
     at, near = {"N": N[:1], "D": D[:1]}, np.full((1000, 1), 0.999)
-    free = posterior.observed(at, near, np.random.default_rng(0))
-    bounded = errors.observed(at, near, np.random.default_rng(0))
+    free = new_run_losses(posterior, at, near, np.random.default_rng(0))
+    bounded = new_run_losses(errors, at, near, np.random.default_rng(0))
     assert free.max() > 1 > free.min()
     np.testing.assert_array_equal(bounded, np.minimum(free, 1.0))

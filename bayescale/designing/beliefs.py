@@ -15,6 +15,7 @@ from bayescale.designing.targets import Target
 from bayescale.errors import InputError, Problem
 from bayescale.identifiability.remedies import robust_variance
 from bayescale.mixture import law_points, pooled
+from bayescale.new_runs import new_run_scatter
 from bayescale.posterior import Posterior
 
 Floats = NDArray[np.float64]
@@ -77,7 +78,9 @@ class Beliefs:
                 )  # fmt: skip
         draws = [target.joint(part, points, factor, seed + i) for i, (part, _) in enumerate(parts)]
         generator = np.random.default_rng([seed, 1])
-        scatter = [part.scatter(law_points(part, points), 0.0, generator) for part, _ in parts]
+        scatter = [
+            new_run_scatter(part, law_points(part, points), 0.0, generator) for part, _ in parts
+        ]
         shares = [share for _, share in parts]
         raw = pooled([answer for answer, _ in draws], shares)
         own = robust_variance(pooled(scatter, shares))

@@ -13,6 +13,7 @@ from bayescale.designing.beliefs import Beliefs
 from bayescale.designing.targets import Target
 from bayescale.errors import InputError, Problem
 from bayescale.mixture import law_points, pooled
+from bayescale.new_runs import new_run_log_densities, new_run_scatter
 from bayescale.posterior import Posterior
 from bayescale.runs import Runs
 from bayescale.sweep.many import fit_many
@@ -74,7 +75,10 @@ def reweighted(
     m = pooled(means, shares)
     generator = np.random.default_rng([seed, 2])
     scatter = pooled(
-        [part.scatter(at, 0.0, generator) for (part, _), at in zip(parts, there, strict=True)],
+        [
+            new_run_scatter(part, at, 0.0, generator)
+            for (part, _), at in zip(parts, there, strict=True)
+        ],
         shares,
     )
     truths = np.arange(min(OUTCOMES, len(m))) * len(m) // min(OUTCOMES, len(m))
@@ -83,7 +87,7 @@ def reweighted(
         y = m[j] + scatter[j]
         density = pooled(
             [
-                part.likelihood(at, y, mean, 0.0)
+                new_run_log_densities(part, at, y, mean, 0.0)
                 for (part, _), at, mean in zip(parts, there, means, strict=True)
             ],
             shares,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bayescale.conditioning import LinearGaussian
 from bayescale.drift import log_compute
 from bayescale.identifiability.result import Remedy
+from bayescale.new_runs import new_run_scatter
 from bayescale.posterior import Posterior
 from bayescale.prediction import mean_loss
 from bayescale.runs import Runs
@@ -79,7 +80,7 @@ def pair_sds(
 ) -> Floats:
     """Return the sd of a quantity after each pair of candidates, shape (candidates, candidates)."""
     y = np.log(mean_loss(posterior, candidates, seed))
-    scatter = posterior.scatter(candidates, 0.0, np.random.default_rng([seed, 1]))
+    scatter = new_run_scatter(posterior, candidates, 0.0, np.random.default_rng([seed, 1]))
     joint = LinearGaussian.of(along, y, robust_variance(scatter))
     return np.sqrt([joint.after_each([i]) for i in range(y.shape[1])])
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from bayescale.allocation.allocating import allocate
 from bayescale.intervals import DEFAULT_LEVEL
+from bayescale.new_runs import new_run_losses
 from bayescale.plots.style import (
     BLUE,
     GREY,
@@ -145,7 +146,7 @@ def _residuals(posterior: Posterior, ax: Axes, level: float) -> None:
     residuals = 100 * (runs.log_loss - np.log(fitted))
     two = {"N", "D"} <= set(posterior.inputs)
     horizontal, label, logarithmic = size_axis(posterior, runs)
-    new = posterior.observed(inputs, fitted[None, :], np.random.default_rng(0))
+    new = new_run_losses(posterior, inputs, fitted[None, :], np.random.default_rng(0))
     scatter = 100 * (np.log(new) - np.log(fitted))
     tail = (1 - level) / 2
     low, high = np.quantile(scatter, [tail, 1 - tail])

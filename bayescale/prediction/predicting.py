@@ -13,6 +13,7 @@ from bayescale.errors import InputError, Problem
 from bayescale.intervals import DEFAULT_LEVEL, Interval, check_level
 from bayescale.laws import law_losses
 from bayescale.mixture import law_points, pooled
+from bayescale.new_runs import new_run_log_densities, new_run_losses
 from bayescale.posterior import Posterior
 from bayescale.prediction.points import checked_points, decades_beyond
 from bayescale.prediction.predicted import KINDS, Kind, Prediction
@@ -109,7 +110,7 @@ def predict(
         there = law_points(model, where)
         part = mean_loss(model, there, seed + i)
         if kind == "run" and isinstance(model, Posterior):
-            part = model.observed(there, part, np.random.default_rng([seed, i]))
+            part = new_run_losses(model, there, part, np.random.default_rng([seed, i]))
         parts.append(part)
     draws = pooled(parts, [share for _, share in models])
     return Prediction(
@@ -160,7 +161,9 @@ def log_predictive_density(
         there = law_points(model, points)
         assert isinstance(model, Posterior)  # what a published fit scatters by is not known
         log_mean = np.log(mean_loss(model, there, seed + i))
-        density = model.likelihood(there, np.log(np.asarray(loss)), log_mean, relative_se)
+        density = new_run_log_densities(
+            model, there, np.log(np.asarray(loss)), log_mean, relative_se
+        )
         parts.append(logsumexp(density, axis=0) - np.log(len(density)) + np.log(share))
     return np.asarray(logsumexp(parts, axis=0))
 
