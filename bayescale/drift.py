@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
 
 from bayescale.errors import InputError, Problem
 from bayescale.parameters import Coordinate, Parameter
@@ -178,6 +179,30 @@ class DampedTrend:
         kind = np.argmax(log_parts + generator.gumbel(size=log_parts.shape), axis=0)
         size = np.array([size for _, size in self._kinds])[kind]
         return self.scale * np.sqrt((self.degrees * size**2 + square) / chi2)
+
+    def kind_probabilities(self, increments: Mapping[str, Floats]) -> Floats:
+        """Return the probability of each kind of drift given its increments, the loudest kind first.
+
+        Parameters
+        ----------
+        increments
+            Draws of the increments, each of shape (draws,).
+
+        Returns
+        -------
+        array
+            Shape (kinds, draws). The mean over draws of a posterior is what the runs say of each kind.
+
+        Examples
+        --------
+        >>> drift = DampedTrend()
+        >>> quiet = dict.fromkeys(drift.names, np.zeros(1))
+        >>> [round(float(p), 2) for p in drift.kind_probabilities(quiet)[:, 0]]
+        [0.0, 0.0, 1.0]
+        """
+        square = sum(np.asarray(increments[name]) ** 2 for name in self.names)
+        log_parts = np.stack(self._log_parts(square, np))
+        return np.asarray(softmax(log_parts, axis=0))
 
     def path(
         self,

@@ -1,20 +1,24 @@
 """What forecasts cost where the law is right: width and coverage of the default beside the law alone.
 
-    python benchmarks/forecast/right_law.py
+    python benchmarks/forecast/right_law.py [DATA]
 
 Runs are simulated from the Chinchilla law with Student-t scatter; each line is a number of runs and a
-distance beyond them, in decades of compute.
+distance beyond them, in decades of compute. Then, what the runs say of their drift: how likely each of its
+kinds is, of these studies and, with DATA, of the splits of the public sets.
 """
 
 from __future__ import annotations
 
 import argparse
 import warnings
+from pathlib import Path
 
 import numpy as np
+from sets import read, splits
 
 import bayescale
-from bayescale import Runs
+from bayescale import Posterior, Runs
+from bayescale.drift import DampedTrend
 from bayescale.laws import get_law
 
 TRUTH = get_law("chinchilla").from_published("besiroglu-2024")
@@ -50,8 +54,34 @@ def compared(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return (upper - lower)[0] / (upper - lower)[1], (lower <= observed) & (observed <= upper)
 
 
+def kinds_of_drift(fit: Posterior) -> np.ndarray:
+    """Return the probability of each kind of drift, the loudest first, mean of both laws."""
+    found = []
+    for model in fit.forecasters:
+        increments = {name: np.ravel(model.coordinates[name]) for name in model.spec.drift.names}
+        found.append(model.spec.drift.kind_probabilities(increments).mean(axis=1))
+    return np.mean(found, axis=0)
+
+
+def print_kinds(data: Path | None, studies: int) -> None:
+    def line(name: str, runs: object, kinds: np.ndarray) -> None:
+        print(f"| {name} | {runs} | " + " | ".join(f"{p:.2f}" for p in kinds) + " |", flush=True)
+
+    scales = (DampedTrend().scale, *(scale for _, scale in DampedTrend().quieter))
+    print("\n| set | runs | " + " | ".join(f"scale {s:g}" for s in scales) + " |")
+    print("|---|---|" + "---|" * len(scales))
+    for count in RUNS:
+        fits = [bayescale.fit(simulated(count, seed)[0], seed=seed) for seed in range(studies)]
+        line(
+            "the law is right, median", count, np.median([kinds_of_drift(f) for f in fits], axis=0)
+        )
+    for split in [] if data is None else splits(read(data)):
+        line(split.name, len(split.train), kinds_of_drift(bayescale.fit(split.train)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, nargs="?", help="folder of the public tables")
     parser.add_argument("--sets", type=int, default=25, help="simulated studies (%(default)s)")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -65,6 +95,7 @@ def main() -> None:
         for k, distance in enumerate(DISTANCES):
             cells = f"{ratio[k]:.2f} | {covered[0, k]:.2f} | {covered[1, k]:.2f}"
             print(f"| {count} | {distance} | {cells} |", flush=True)
+    print_kinds(options.data, options.sets)
 
 
 if __name__ == "__main__":
