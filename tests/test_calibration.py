@@ -22,7 +22,7 @@ from bayescale.calibration.quantities import names
 from bayescale.calibration.replicates import batch_settings, fit_all, rank_all
 from bayescale.diagnostics import convergence
 from bayescale.drift import DampedTrend
-from bayescale.inference.batch import BatchFit
+from bayescale.inference.batch_fit import BatchFit
 from bayescale.inference.engine import draw_posterior, search, search_request
 from bayescale.inference.nuts import Sampler
 from bayescale.inference.programs import programs

@@ -24,7 +24,7 @@ from bayescale.comparison.cross_validation import (
 )
 from bayescale.comparison.stacking import forecast_weights, stacking_weights
 from bayescale.fitting import prepare
-from bayescale.inference.batch import BatchFit
+from bayescale.inference.batch_fit import BatchFit
 from bayescale.inference.engine import draw_posterior
 from bayescale.inference.nuts import Sampler
 from bayescale.laws import Chinchilla

@@ -17,7 +17,7 @@ from bayescale.calibration.quantities import Answers, names, rank
 from bayescale.cli.main import app, main
 from bayescale.drift import DampedTrend
 from bayescale.effects import Effects
-from bayescale.inference.batch import BatchFit
+from bayescale.inference.batch_fit import BatchFit
 from bayescale.model import data_of, prior_draws
 from bayescale.plots import plot_calibration
 from conftest import synthetic_posterior

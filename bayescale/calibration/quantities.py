@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from bayescale.allocation.splitting import Terms, best_split, has_closed_form
 from bayescale.drift import Span, log_compute
-from bayescale.inference.batch import BatchFit, over_devices, stack
+from bayescale.inference.batch import over_devices, stack
+from bayescale.inference.batch_fit import BatchFit
 from bayescale.inference.programs import programs
 from bayescale.model import Data, ModelSpec, typical_value
 from bayescale.runs.catalogue import scales

@@ -16,7 +16,8 @@ from bayescale.calibration.quantities import LABELS, Answers, drawn, names, rank
 from bayescale.calibration.result import Calibration
 from bayescale.drift import drift_name
 from bayescale.errors import InputError, Problem
-from bayescale.inference.batch import METHODS, BatchFit, BatchSettings, fit_chunk
+from bayescale.inference.batch import METHODS, BatchSettings, fit_chunk
+from bayescale.inference.batch_fit import BatchFit
 from bayescale.laws import law_losses
 from bayescale.model import Data, ModelSpec
 from bayescale.sweep.work import judge

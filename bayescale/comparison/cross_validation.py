@@ -14,7 +14,8 @@ from scipy.special import logsumexp
 
 from bayescale.errors import DesignError, FailedFitError
 from bayescale.fitting import prepare
-from bayescale.inference.batch import BatchFit, BatchSettings, fit_chunk
+from bayescale.inference.batch import BatchSettings, fit_chunk
+from bayescale.inference.batch_fit import BatchFit
 from bayescale.model import Data, ModelSpec
 from bayescale.posterior import Posterior
 from bayescale.runs import Runs, check_design

@@ -14,14 +14,12 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from bayescale.diagnostics import DIVERGENT_SHARE_FAILED, RHAT_SHORT, Convergence, convergence
 from bayescale.errors import InputError, Problem
+from bayescale.inference.batch_fit import BatchFit, from_chains, from_weights
 from bayescale.inference.geometry import Whitening, empirical_whitening, prior_points
 from bayescale.inference.importance import (
     CALL,
-    ENOUGH,
     Density,
-    Weighted,
     densities,
     densities_of_some,
     importance_sample,
@@ -83,42 +81,6 @@ class BatchSettings:
     side_by_side: int = 1
     bits: int = 32
     samplers: tuple[Sampler, Sampler] = (Sampler(150, 60, 6), Sampler(1000, 300, 8))
-
-
-@dataclass(frozen=True)
-class BatchFit:
-    """The posterior of one data set of a batch, as weighted draws.
-
-    Parameters
-    ----------
-    method
-        The method that made it: ``"laplace-is"``, ``"nuts"``, or ``"jumping"`` where its chains disagreed.
-    u
-        Unbounded vectors, shape (draws, p); none where no mode was found.
-    weights
-        Weights of the draws, which add up to 1.
-    k
-        Pareto k of the importance weights; NaN where they were not asked for.
-    ess
-        Effective draws: of the weights, or the smallest bulk one of all coordinates.
-    mixing
-        R-hat and effective sizes of the chains; None for importance sampling.
-    divergences
-        Divergent transitions of the chains; 0 for importance sampling.
-    """
-
-    method: Literal["laplace-is", "nuts", "jumping"]
-    u: np.ndarray
-    weights: np.ndarray
-    k: float
-    ess: float
-    mixing: Convergence | None
-    divergences: int
-
-    @property
-    def found(self) -> bool:
-        """Whether the search for the mode ended at a minimum."""
-        return len(self.u) > 0
 
 
 def fit_chunk(
@@ -200,18 +162,18 @@ class _Chunk:
             k = weighted.k
             one_mode = weighted.good() & ~self._rivals().any(axis=1)  # weights do not see another
             keep = wanted & (one_mode | (self.settings.method == "laplace-is"))
-            results += [(i, _from_weights(weighted, i)) for i in np.flatnonzero(keep).tolist()]
+            results += [(i, from_weights(weighted, i)) for i in np.flatnonzero(keep).tolist()]
             wanted = wanted & ~keep
         whitening, starts = self.whitening, self._chain_starts()
         for sampler, target in zip(self.settings.samplers, TARGET_ACCEPT, strict=True):
             if wanted.any():
                 out = self._chains(bits, wanted, sampler, target, whitening, starts)
                 fits = {
-                    i: _from_chains(out["unbounded"][i], out["diverging"][i], float(k[i]))
+                    i: from_chains(out["unbounded"][i], out["diverging"][i], float(k[i]))
                     for i in np.flatnonzero(wanted).tolist()
                 }
                 results += fits.items()  # the later one counts
-                wanted = wanted & [i in fits and not _agreed(fits[i]) for i in range(len(wanted))]
+                wanted = wanted & [i in fits and not fits[i].agreed for i in range(len(wanted))]
                 whitening, starts = self._learned(out["unbounded"], wanted, whitening, starts)
         return results + self._jumping(bits, wanted, dict(results))
 
@@ -226,8 +188,8 @@ class _Chunk:
             for first in range(0, len(rows), count):
                 part = rows[first : first + count]
                 made = self._jumping_of(bits, part, best, count, target)
-                best |= {i: fit for i, fit in made.items() if _quality(fit) > _quality(best[i])}
-            rows = [i for i in rows if not _agreed(best[i])]
+                best |= {i: fit for i, fit in made.items() if fit.quality > best[i].quality}
+            rows = [i for i in rows if not best[i].agreed]
         return [(i, fit) for i, fit in best.items() if fit.method == "jumping"]
 
     def _jumping_of(
@@ -265,7 +227,7 @@ class _Chunk:
         names = [self.names[rows[i]] for i in filled]
         out = self._run(bits, names, np.arange(count) < len(rows), sampler, target, data, *mine)
         return {
-            i: replace(_from_chains(u, diverging, fits[i].k), method="jumping")
+            i: replace(from_chains(u, diverging, fits[i].k), method="jumping")
             for i, u, diverging in zip(rows, out["unbounded"], out["diverging"], strict=False)
         }
 
@@ -434,45 +396,3 @@ class _Chunk:
             minima.value[rows],
             np.einsum("sci,sij->scj", minima.gradient[rows], self.whitening.scale),
         )
-
-
-def _from_weights(weighted: Weighted, i: int) -> BatchFit:
-    used = np.isfinite(weighted.log_weights[i])
-    return BatchFit(
-        method="laplace-is",
-        u=weighted.u[i][used],
-        weights=np.exp(weighted.log_weights[i][used]),
-        k=float(weighted.k[i]),
-        ess=float(weighted.ess[i]),
-        mixing=None,
-        divergences=0,
-    )
-
-
-def _agreed(fit: BatchFit) -> bool:
-    """Whether chains are good enough to stop at: short ones pass the strict limit by chance."""
-    mixing = fit.mixing
-    assert mixing is not None
-    divergent = fit.divergences > DIVERGENT_SHARE_FAILED * len(fit.u)
-    enough = mixing.ess_bulk_min >= ENOUGH and mixing.ess_tail_min >= ENOUGH / 2
-    return mixing.rhat_max <= RHAT_SHORT and enough and not divergent
-
-
-def _quality(fit: BatchFit) -> float:
-    """What chains are worth: effective draws, fewer where some transitions diverged."""
-    return float(np.nan_to_num(fit.ess, nan=-1.0)) / (1 + fit.divergences)
-
-
-def _from_chains(u: np.ndarray, diverging: np.ndarray, k: float) -> BatchFit:
-    """Draws of chains, shape (chains, draws, p), as a fit."""
-    mixing = convergence({str(i): u[..., i] for i in range(u.shape[-1])})
-    draws = u.reshape(-1, u.shape[-1])
-    return BatchFit(
-        method="nuts",
-        u=draws,
-        weights=np.full(len(draws), 1 / len(draws)),
-        k=k,
-        ess=mixing.ess_bulk_min,
-        mixing=mixing,
-        divergences=int(diverging.sum()),
-    )

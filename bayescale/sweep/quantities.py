@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayescale.errors import InputError, Problem
-from bayescale.inference.batch import BatchFit
+from bayescale.inference.batch_fit import BatchFit
 from bayescale.inference.programs import programs
 from bayescale.inference.side_by_side import over_devices, stack
 from bayescale.intervals import Interval

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from bayescale.diagnostics import NO_MODE, Verdict, judge_chains, judge_weights, worst_of
-from bayescale.inference.batch import BatchFit, BatchSettings, fit_chunk
+from bayescale.inference.batch import BatchSettings, fit_chunk
+from bayescale.inference.batch_fit import BatchFit
 from bayescale.inference.psis import k_limit
 from bayescale.inference.side_by_side import entropy_of
 from bayescale.model import ModelSpec

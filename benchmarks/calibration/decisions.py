@@ -23,7 +23,7 @@ from truths import TRUTHS, Study, Truth, studies
 
 from bayescale.allocation.splitting import Terms, best_splits, reaching
 from bayescale.calibration.quantities import BEYOND, BUDGET, Answers, rank
-from bayescale.inference.batch import BatchFit
+from bayescale.inference.batch_fit import BatchFit
 from bayescale.laws import Law, law_losses
 from bayescale.model import Data, ModelSpec
 from bayescale.sweep.work import judge

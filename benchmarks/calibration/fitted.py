@@ -8,7 +8,8 @@ import numpy as np
 from truths import Truth
 
 from bayescale.calibration.replicates import SETS
-from bayescale.inference.batch import BatchFit, BatchSettings, fit_chunk
+from bayescale.inference.batch import BatchSettings, fit_chunk
+from bayescale.inference.batch_fit import BatchFit
 from bayescale.laws import get_law
 from bayescale.model import Data, ModelSpec, data_of, model_spec
 from bayescale.noise import get_noise
