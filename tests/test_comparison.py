@@ -235,12 +235,26 @@ def test_a_law_that_cannot_be_fitted_is_a_row(result, varied):
     assert found.mixture.laws == {"chinchilla": 1.0}
     assert found.mixture.provenance["left_out"] == {"power": bad.reason}
     assert "not-compared" in [v.code for v in found.verdicts]
-    assert bad.reason in found.table().text()
+    assert "rejected" in found.table().text()
+    assert repr(found).count(bad.reason) == 1
 
 
 def test_no_law_at_all_says_why_of_each(varied):
     with pytest.raises(InputError, match="(?s)chinchilla: .*'nonsense'.*coupled: "):
         compare(varied, ["chinchilla", "coupled"], fractions=[0.75], allow=["nonsense"], **PLAIN)
+
+
+def test_runs_too_few_for_any_score_say_so(varied):
+    few = varied.take(range(5))
+    said = (
+        "(?s)no law can be compared by forecasts of larger runs.*chinchilla: .*tied: .*--score loo"
+    )
+    with pytest.raises(InputError, match=said) as error:
+        compare(few, ["chinchilla", "tied"], fractions=[0.5], **PLAIN)
+    assert str(error.value).count("chinchilla: ") == 1
+    assert (
+        str(error.value).count("few-points") <= 4
+    )  # once for each law: the check, and how to lift it
 
 
 def test_only_origins_of_all_laws_count(result):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Score = Literal["forecasts", "loo"]
 SCORES: tuple[Score, ...] = ("forecasts", "loo")
+BY: dict[Score, str] = {"forecasts": "forecasts of larger runs", "loo": "cross-validation"}
 FEW_RUNS = 100  # below, the standard error of a difference of elpd is not well known
 SMALL = 4.0  # difference of elpd that is small whatever its standard error says
 CLEAR = 2.0  # standard errors of a clear difference
@@ -272,14 +273,13 @@ class Comparison:
             self.drift, f" and {self.drift} drift"
         )
         folds = "run" if self.leave_out is None else self.leave_out
-        by = "forecasts of larger runs" if self.score == "forecasts" else "cross-validation"
         cheaper = "a set" if self.n_origins == 1 else f"{self.n_origins} sets"
         caption = (
             f"Comparison of {len(self)} laws with {self.noise} noise{drift} on {len(self.runs)} runs, "
-            f"by {by}. Larger runs: weight, stacking weight, mean log density of {self.n_held_out} given "
-            f"{cheaper} of cheaper ones, its difference from the best (se), CRPS, and share "
-            f"in their {self.level:.0%} intervals. Other runs like these: elpd with each {folds} left "
-            "out, its difference from the best (se), weight."
+            f"by {BY[self.score]}. Larger runs: weight, stacking weight, mean log density of "
+            f"{self.n_held_out} given {cheaper} of cheaper ones, its difference from the best (se), CRPS, "
+            f"and share in their {self.level:.0%} intervals. Other runs like these: elpd with each {folds} "
+            "left out, its difference from the best (se), weight."
         )
         heads = ("", "law", "weight", "stacked", "log score", "difference", "CRPS", "covered", "elpd",
                  "elpd difference", "loo weight", "marks")  # fmt: skip
@@ -302,7 +302,7 @@ class Comparison:
             _shown(one.score("loo"), ".1f"),
             str(one.difference("loo")),
             _shown(one.weight("loo"), ".2f"),
-            f"{one.status}: {one.reason}" if rank == "" else marks,
+            one.status if rank == "" else marks,  # the verdicts have the reason
         )
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bayescale.backtesting import FRACTIONS, backtest
 from bayescale.comparison.compared import (
+    BY,
     SCORES,
     ComparedLaw,
     Comparison,
@@ -32,6 +33,11 @@ from bayescale.laws import Law
 from bayescale.noise import Noise, get_noise
 from bayescale.posterior import Posterior
 from bayescale.priors import Prior
+
+REMEDIES: dict[Score, str] = {
+    "forecasts": "Give more runs; or compare by runs like these: --score loo (score='loo').",
+    "loo": "Give more runs; or compare by larger runs: --score forecasts (score='forecasts').",
+}
 
 
 def compare(
@@ -95,7 +101,7 @@ def compare(
     ------
     InputError
         The runs or an option cannot be used; fewer than two laws, or more than the data can compare; no
-        law can be fitted.
+        law can be fitted, or none can be scored.
     FailedFitError
         The sampling of all laws failed.
 
@@ -135,8 +141,10 @@ def compare(
 
     found = [compared(i, law) for i, law in enumerate(classes)]
     if not any(one.posterior for one in found):
-        _refuse(found)
+        _refuse(found, "no law could be fitted")
     found = _weighed(_on_shared_origins(found))
+    if all(math.isnan(one.weight(score)) for one in found):
+        _refuse(found, f"no law can be compared by {BY[score]}", REMEDIES[score])
 
     def place(one: ComparedLaw) -> tuple[bool, float]:
         return math.isnan(one.weight(score)), -np.nan_to_num(one.score(score))
@@ -201,9 +209,10 @@ def _cross_validated(
     return None if task.dependent else psis_loo(posterior)
 
 
-def _refuse(found: Sequence[ComparedLaw]) -> None:
+def _refuse(found: Sequence[ComparedLaw], what: str, remedy: str = "") -> None:
     """Raise, with the reasons of all laws."""
-    said = "no law could be fitted\n" + "\n".join(f"  {one.law}: {one.reason}" for one in found)
+    reasons = [f"  {one.law}: {one.reason or 'nothing to score it by'}" for one in found]
+    said = "\n".join([what, *reasons, *([remedy] if remedy else [])])
     raise FailedFitError(said) if all(o.status == "failed" for o in found) else InputError(said)
 
 
@@ -221,8 +230,10 @@ def _on_shared_origins(found: Sequence[ComparedLaw]) -> list[ComparedLaw]:
     def given(one: ComparedLaw) -> ComparedLaw:
         if one.backtest is None or one.law in able:
             return replace(one, shared=shared if one.law in able else ())
-        reasons = dict.fromkeys(o.reason for o in one.backtest.origins if o.prediction is None)
-        why = f"no forecasts from an origin that others forecast from: {'; '.join(reasons)}"
+        reason = [o.reason for o in one.backtest.origins if o.prediction is None][
+            -1
+        ]  # of most runs
+        why = f"no forecasts from an origin that others forecast from: {reason}"
         return replace(one, status="rejected", reason=why, shared=())
 
     return [given(one) for one in found]
