@@ -352,3 +352,22 @@ def test_forecasts_are_calibrated_where_losses_drift():
         assert stats.kstest(column, "uniform").pvalue > 1e-3 / 3
     inside = ((places > 0.05) & (places < 0.95)).mean(axis=0)
     assert np.all((inside > 0.825) & (inside < 0.960)), inside
+
+
+def test_kinds_are_as_likely_as_their_densities_say():
+    drift = DampedTrend()
+    w = np.random.default_rng(5).standard_normal((4, len(drift.names))) * [
+        [0.05],
+        [0.3],
+        [1.0],
+        [3.0],
+    ]
+    kinds = [(0.55, 1.0), (0.2, 0.4), (0.25, 0.15)]
+    density = [
+        share * stats.multivariate_t(shape=size**2 * np.eye(w.shape[1]), df=drift.degrees).pdf(w)
+        for share, size in kinds
+    ]
+    found = drift.kind_probabilities(dict(zip(drift.names, w.T, strict=True)))
+    np.testing.assert_allclose(found, density / np.sum(density, axis=0), rtol=1e-9)
+    assert found[2, 0] > 0.9
+    assert found[0, 3] > 0.9
