@@ -356,12 +356,8 @@ def test_forecasts_are_calibrated_where_losses_drift():
 
 def test_kinds_are_as_likely_as_their_densities_say():
     drift = DampedTrend()
-    w = np.random.default_rng(5).standard_normal((4, len(drift.names))) * [
-        [0.05],
-        [0.3],
-        [1.0],
-        [3.0],
-    ]
+    sizes = np.array([0.05, 0.3, 1.0, 3.0])
+    w = sizes[:, None] * np.random.default_rng(5).standard_normal((4, len(drift.names)))
     kinds = [(0.55, 1.0), (0.2, 0.4), (0.25, 0.15)]
     density = [
         share * stats.multivariate_t(shape=size**2 * np.eye(w.shape[1]), df=drift.degrees).pdf(w)

@@ -230,10 +230,9 @@ def _on_shared_origins(found: Sequence[ComparedLaw]) -> list[ComparedLaw]:
     def given(one: ComparedLaw) -> ComparedLaw:
         if one.backtest is None or one.law in able:
             return replace(one, shared=shared if one.law in able else ())
-        reason = [o.reason for o in one.backtest.origins if o.prediction is None][
-            -1
-        ]  # of most runs
-        why = f"no forecasts from an origin that others forecast from: {reason}"
+        # The last origin has the most runs, and its reason says the most of what is wanting.
+        reasons = [o.reason for o in one.backtest.origins if o.prediction is None]
+        why = f"no forecasts from an origin that others forecast from: {reasons[-1]}"
         return replace(one, status="rejected", reason=why, shared=())
 
     return [given(one) for one in found]

@@ -206,8 +206,8 @@ def _drift(history: dict[str, Any]) -> DampedTrend | None:
     saved = history.get("drift")
     if saved is None:
         return None
-    quieter = tuple((share, scale) for share, scale in saved.get("quieter", ()))
-    return DampedTrend(**{"initial": 0.0, **saved, "quieter": quieter})
+    unsaid = {"initial": 0.0, "quieter": ()}  # what drifts of earlier formats were
+    return DampedTrend(**{k: _tuples(v) for k, v in {**unsaid, **saved}.items()})
 
 
 def _effects(history: dict[str, Any]) -> Effects | None:
